@@ -1,0 +1,2626 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * midatlas - tells the in-flight requests of one connection apart
+ *
+ * The slot word is the only truth
+ * ===============================
+ *
+ * An atlas is an array of slots.  A slot is two words: @ctx, the caller's
+ * opaque pointer, and @word, which alone says what the slot is:
+ *
+ *	63            32 31                 3 2     0
+ *	+---------------+--------------------+-------+
+ *	|     stamp     |        use         | state |
+ *	+---------------+--------------------+-------+
+ *
+ * @stamp is the jiffy of the associate, @use counts the uses of the slot.  The
+ * two together are the slot's *version*: an associate adds one to the uses and
+ * sets the stamp, a reassociate adds 2^16.  The same version comes back only if
+ * a slot is used 2^29 times within one jiffy, so a cmpxchg of the word cannot be
+ * fooled by a slot that was freed and used again meanwhile (ABA).
+ *
+ *	             associate            publish
+ *	   FREE ---------------> BUSY ---------------> LIVE <----> MOVING
+ *	    ^ |    cmpxchg        |     set_release     |  reassociate
+ *	    | |                   |                     |  (under the lock)
+ *	    | |<------------------+                     |
+ *	    | |     given back                          |
+ *	    | +---- parked <---> out of service         |
+ *	    |                                           |
+ *	    +-------------------------------------------+
+ *	    |            dissociate: cmpxchg            |
+ *	    |                                           |
+ *	    +-------- ABANDONED <------- BUSY <---------+
+ *	      late reply, expiry         abandon: cmpxchg
+ *	      (under the lock)           (under the lock)
+ *
+ * Whoever moves the word from LIVE to FREE by cmpxchg owns the context: that is
+ * all there is to "exactly once".  associate and dissociate are one atomic
+ * operation each, both on the slot.  No list, count or bitmap that CPUs share is
+ * written on the way.
+ *
+ * The MID
+ * =======
+ *
+ * A table of 2^order slots needs @order bits of the MID; the other 16 - @order,
+ * the spare bits, are the low bits of the slot's use:
+ *
+ *	MID = slot | use << order		(16 bits)
+ *
+ * A late reply to an earlier use of a slot thus carries another MID than the
+ * present use, and maps to nothing, until the spare bits have gone round: with
+ * 64 slots, 1024 uses of the slot later.  The slots are taken in turn, not
+ * last-freed-first, so in a table without spare bits, too, a MID rests as long
+ * as there are others.  0xffff would be the last slot with all spare bits set;
+ * that use is skipped, and where there are no spare bits the slot is not used.
+ *
+ * Lookup against reuse
+ * ====================
+ *
+ * A map reads word, ctx, word again.  A context is only returned if the slot
+ * was LIVE in the same use both times:
+ *
+ *	T1: map(M)			T2: dissociate(M), associate -> M'
+ *
+ *	word is LIVE|v, matches M
+ *					word: LIVE|v -> FREE|v
+ *					word: FREE|v -> BUSY|v+1	(A)
+ *					ctx = new			(B)
+ *					word: -> LIVE|v+1		(C)
+ *	ctx is new			(D)
+ *	word is not LIVE|v: NULL	(E)
+ *
+ * A before B by the full barrier of the cmpxchg, D before E by smp_rmb(): who
+ * sees B sees A.  C is a release and the first read an acquire: who sees C sees
+ * B and all that the caller wrote into the context before (invariant 1).
+ *
+ * Claim against claim
+ * ===================
+ *
+ *	T1: dissociate(M) (reply)	T2: dissociate(M) (timeout)
+ *
+ *	word is LIVE|v			word is LIVE|v
+ *	ctx				ctx
+ *	cmpxchg LIVE|v -> FREE|v: ok
+ *	returns ctx			cmpxchg LIVE|v -> FREE|v: fails
+ *					word is FREE|v: NULL
+ *
+ * Nor can T2 succeed if the slot has been used again in between: its version
+ * has grown.
+ *
+ * Claim against reassociate
+ * =========================
+ *
+ * A context is changed under the lock, and the change is bracketed:
+ *
+ *	T1: reassociate(M, new)		T2: dissociate(M)
+ *
+ *					word is LIVE|v
+ *					ctx is old
+ *	word: LIVE|v -> MOVING|v
+ *	old = ctx, ctx = new
+ *	word: -> LIVE|v+2^16
+ *	returns old			cmpxchg LIVE|v: fails, again
+ *					returns new
+ *
+ * The growth of the uses by 2^16 leaves the MID as it is.  A dissociate
+ * that meets MOVING takes the lock, and by then MOVING is over; interrupts are off
+ * while the lock is held, so nobody waits for what he has interrupted himself.
+ * A map does not wait: MOVING is as good as LIVE to it, a reassociate leaves the
+ * use as it is, and the map gets the old context or the new one.
+ *
+ * Finding a free slot
+ * ===================
+ *
+ * Each CPU has a hint: the slot where it looks next.  It walks a *region* of
+ * the table in order and then moves on to the one that @cursor says is next, so
+ * that CPUs rarely share a cache line.  A hint is never an owner: the
+ * slot's cmpxchg decides, any CPU may take any slot, nothing is stranded, and
+ * nothing needs preemption or interrupts off.
+ *
+ * To pass over full parts there is one bit for each cache line of slots, its
+ * *room*.  It is cleared only by an associate that found the line full, and set
+ * by a dissociate that finds it clear:
+ *
+ *	T1: associate			T2: dissociate
+ *
+ *	line is full
+ *	clear_bit(line)			word: LIVE -> FREE
+ *	smp_mb				cmpxchg's full barrier
+ *	line still full?		bit clear? set_bit(line)
+ *
+ * At least one of them sees what the other did, so a line with a free slot has
+ * its bit set, or one of the two has not yet returned.
+ *
+ * The table is full only if a look at all of its slots found none free *and*
+ * none was freed behind the searcher's back: mid_table_search() raises
+ * MODE_SCAN, and each free that sees it counts itself in @refills.
+ *
+ *	T1: associate			T2: dissociate
+ *
+ *	mode += SCAN			word: LIVE -> FREE
+ *	smp_mb				cmpxchg's full barrier
+ *	refills, slots, refills		mode & SCAN? refills++
+ *
+ * Either T1 sees the slot free or it sees the count change and looks again.
+ *
+ * Growth: the older tables
+ * ========================
+ *
+ * A table never changes its size, for that would change the meaning of the MIDs
+ * in flight.  When it is full and the maximum allows, a larger one is put in
+ * front of it; MIDs of the *older* table stay where they are and are found
+ * there until they are dissociated.  Then the older table is empty and goes,
+ * after a grace period.  Who uses an atlas with all its slots from the start
+ * never sees any of this; the others see it a few times in the life of a
+ * connection, and for as long as one long request keeps an older table alive
+ * each call looks at that one, too.
+ *
+ * The maximum is kept by counting slots, not MIDs: no associate succeeds while
+ * the number of slots *in service*, over all tables, exceeds it.  The others are
+ * PARKED.  A slot of an older table that becomes free is parked for good, and one
+ * in the current table may be put into service for it (mid_slot_retire()).
+ *
+ * Two things must not happen.  A new MID must not go to an older table, where
+ * nobody would park it; and a MID must not be handed out by the new table that
+ * is still in use in an older one:
+ *
+ *	T1: associate (older table)	T2: grow		T3: associate (new)
+ *
+ *	word: FREE -> BUSY, MID is M
+ *	full barrier			mode |= OLDER
+ *	mode & OLDER?			smp_mb
+ *	table still the current one?	table = new
+ *								word: -> BUSY, M
+ *								full barrier
+ *								older has M?
+ *
+ * If T1 still sees the older table as the current one, T3 sees T1's slot and
+ * takes its slot's next use instead (mid_slot_unique()), or another slot if the
+ * older tables have the MIDs of all its uses (mid_slot_block()).
+ *
+ * What was not done
+ * =================
+ *
+ * An XArray or IDR writes tree nodes and marks under one lock for each request;
+ * two CPUs pay for each other's cache lines.  A bitmap allocator beside an array
+ * (sbitmap) has two truths that have to be reconciled at each race.  Caches of
+ * free ids on each CPU strand them: with 50 MIDs on 64 CPUs that is all of them.
+ * Packing the pointer and the state into one word would save 8 bytes a slot
+ * but forbid odd and tagged contexts, and leave too few bits for a version.
+ * Copying slots into a grown table would have to stop associates half-way;
+ * leaving them behind needs nothing of the kind.
+ *
+ * On 32-bit CPUs that have no 64-bit atomics the kernel's atomic64_t takes a
+ * hashed lock; all of the above holds, but for the word "lock-free".
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
+#include <linux/atomic.h>
+#include <linux/bitops.h>
+#include <linux/cache.h>
+#include <linux/completion.h>
+#include <linux/err.h>
+#include <linux/jiffies.h>
+#include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/percpu.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/workqueue.h>
+
+#include "midatlas.h"
+
+#define MID_BITS		16
+#define MID_RESERVED		0xffff	/* the server's own MID */
+#define MID_LINE		4	/* slots that share a cache line */
+#define MID_FIRST_ORDER		6	/* log2 of the slots to begin with */
+#define MID_MAX_REGION		256	/* slots that a CPU walks in one go */
+#define MID_HOME_ORDER		10	/* up to here a CPU may stay in its region */
+#define MID_BLOCKED		((void *)~0ul)	/* the ctx of a slot without a MID */
+#define MID_MAX_QUARANTINE	BIT(30)	/* jiffies; half of what 32 bits order */
+
+/* The state in a slot's word. */
+#define MID_PARKED		0	/* out of service; the lock's holder owns it */
+#define MID_FREE		1
+#define MID_BUSY		2	/* an associate, or abandon, is writing @ctx */
+#define MID_ABANDONED		3	/* waits for its late reply; the lock's too */
+#define MID_LIVE		4	/* this bit: a context is here */
+#define MID_MOVING		5	/* LIVE, and a reassociate is writing @ctx */
+#define MID_STATE		7
+
+#define MID_USE_SHIFT		3
+#define MID_USE_ONE		BIT_ULL(MID_USE_SHIFT)
+#define MID_MOVE_ONE		BIT_ULL(MID_USE_SHIFT + MID_BITS)
+/* What a reassociate leaves as it is: the stamp, the use, and that it is LIVE. */
+#define MID_SAME_USE		(GENMASK_ULL(63, MID_STAMP_SHIFT) | \
+				 (MID_MOVE_ONE - MID_USE_ONE) | MID_LIVE)
+#define MID_STAMP_SHIFT		32
+
+/* The rare conditions, in mid_atlas::mode. */
+#define MID_MODE_OLDER		BIT(0)	/* there are older tables */
+#define MID_MODE_SHRUNK		BIT(1)	/* more slots in service than allowed */
+#define MID_MODE_WAITERS	BIT(2)	/* somebody waits for a MID */
+#define MID_MODE_DRAIN		BIT(3)	/* no more associates, for good */
+#define MID_MODE_SCAN		BIT(8)	/* a count: associates that search all */
+
+/**
+ * struct mid_slot - the place of one MID
+ * @word: stamp, use and state; see the top of this file
+ * @ctx: the context while LIVE; the next parked slot while PARKED; the jiffy in
+ *	which the quarantine ends while ABANDONED
+ */
+struct mid_slot {
+	atomic64_t word;
+	void *ctx;
+};
+
+/**
+ * struct mid_table - slots whose MIDs have one layout
+ * @slots: the slots, at least one cache line of them
+ * @order: how many bits of a MID are the slot's number
+ * @mask: 2^@order - 1
+ * @match: the bits of a slot's word that a MID in flight fixes
+ * @region: how many slots a CPU walks before it moves on
+ * @lines: cache lines of slots
+ * @older: the table before this one, while it still has MIDs in use
+ * @rcu: frees the table
+ * @held: slots in service
+ * @parked: slots out of service that may come back
+ * @parked_head: the first of these, linked by mid_slot::ctx
+ * @cursor: where the next region begins
+ * @room: a bit for each line that may have a free slot
+ *
+ * Up to @lines, nothing changes after the table was published.  @older, @held
+ * and the parked slots change under mid_atlas::lock.
+ */
+struct mid_table {
+	struct mid_slot *slots;
+	unsigned int order;
+	unsigned int mask;
+	unsigned int match;
+	unsigned int region;
+	unsigned int lines;
+	struct mid_table __rcu *older;
+	unsigned int held;
+	unsigned int parked;
+	unsigned int parked_head;
+	struct rcu_head rcu;
+	atomic_t cursor ____cacheline_aligned_in_smp;
+	unsigned long room[];
+};
+
+/**
+ * struct mid_cpu - what an atlas has on each CPU
+ * @next: the slot where this CPU looks first for a free one; only a hint
+ * @associated: contexts that this CPU put into the atlas
+ * @dissociated: contexts that this CPU took out, not always the same ones
+ * @peak: the largest difference of the two that a dissociate has seen
+ */
+struct mid_cpu {
+	unsigned int next;
+	unsigned long associated;
+	unsigned long dissociated;
+	long peak;
+};
+
+/**
+ * struct mid_atlas - the MIDs of one connection
+ * @table: the table that hands out MIDs
+ * @mode: not 0 while something rare is under way, MID_MODE_*
+ * @cpu: the CPUs' hints and counts
+ * @sampled: the jiffy in which somebody last looked for @high
+ * @lock: serialises all that is rare; any context, so a raw one
+ * @max: the most MIDs that may be in use
+ * @served: the slots in service, over all tables
+ * @abandoned: how many slots are ABANDONED
+ * @abandons: how many ever were; tells which of them is the oldest
+ * @waiting: tasks inside mid_atlas_associate_wait() that found no MID at once
+ * @waiters: those of them in the queue, the first to be served first
+ * @drained: completed once when, after a drain began, no slot is in service
+ * @left: completed when, after a drain began, nobody is @waiting
+ * @expiry: frees the ABANDONED slots whose time has come
+ * @expires: when @expiry is to run, in jiffies, if it is pending
+ * @refills: frees that happened while an associate searched all
+ * @high: the most MIDs that were seen in use
+ * @stale: dissociates of a MID of an earlier use
+ * @unknown: dissociates of a MID that never was in use
+ * @late: dissociates of an ABANDONED MID
+ * @exhausted: associates that found no free MID
+ * @rcu: frees the atlas
+ * @name: for people
+ *
+ * From @max to @waiters, and @expires, all is under @lock.
+ */
+struct mid_atlas {
+	struct mid_table __rcu *table;
+	atomic_t mode;
+	struct mid_cpu __percpu *cpu;
+	unsigned long sampled;
+
+	raw_spinlock_t lock ____cacheline_aligned_in_smp;
+	unsigned int max;
+	unsigned int served;
+	unsigned int abandoned;
+	u32 abandons;
+	unsigned int waiting;
+	struct list_head waiters;
+	struct completion drained;
+	struct completion left;
+	struct delayed_work expiry;
+	unsigned long expires;
+	atomic_t refills;
+	atomic_t high;
+	atomic64_t stale;
+	atomic64_t unknown;
+	atomic64_t late;
+	atomic64_t exhausted;
+	struct rcu_head rcu;
+	char name[];
+};
+
+/*
+ * The word
+ */
+
+static unsigned int mid_word_state(u64 word)
+{
+	return word & MID_STATE;
+}
+
+static u64 mid_word_with(u64 word, unsigned int state)
+{
+	return (word & ~(u64)MID_STATE) | state;
+}
+
+static u16 mid_word_mid(const struct mid_table *t, unsigned int i, u64 word)
+{
+	return i | (word >> MID_USE_SHIFT) << t->order;
+}
+
+/* How often the slot was used, as far as MIDs can tell. */
+static unsigned int mid_word_use(u64 word)
+{
+	return (u16)(word >> MID_USE_SHIFT);
+}
+
+/* The same with what reassociates added: never fewer than there were. */
+static unsigned int mid_word_uses(u64 word)
+{
+	return (u32)word >> MID_USE_SHIFT;
+}
+
+static u32 mid_word_stamp(u64 word)
+{
+	return word >> MID_STAMP_SHIFT;
+}
+
+static u64 mid_word_stamped(u64 word, u32 stamp)
+{
+	return (u64)stamp << MID_STAMP_SHIFT | (u32)word;
+}
+
+/* Is this the word of a slot that has @mid in flight? */
+static bool mid_word_match(const struct mid_table *t, u64 word, u16 mid)
+{
+	u32 want = (u32)(mid >> t->order) << MID_USE_SHIFT | MID_LIVE;
+
+	return ((u32)word & t->match) == want;
+}
+
+/* The slot's next use, begun now. */
+static u64 mid_word_next(const struct mid_table *t, unsigned int i, u64 word)
+{
+	word += MID_USE_ONE;
+	if (mid_word_mid(t, i, word) == MID_RESERVED)
+		word += MID_USE_ONE;
+	return mid_word_with(mid_word_stamped(word, jiffies), MID_BUSY);
+}
+
+/*
+ * Tables
+ */
+
+/* The slots that can ever be in service: the last MID of all is reserved. */
+static unsigned int mid_table_size(const struct mid_table *t)
+{
+	return min(t->mask + 1, (unsigned int)MID_ATLAS_MAX_MIDS);
+}
+
+/*
+ * All slots come from here.  The caller of an associate knows what to do about
+ * -ENOMEM, so a failure is not worth a warning where it is likely.
+ */
+VISIBLE_IF_KUNIT void *mid_atlas_alloc(size_t size, gfp_t gfp)
+{
+	KUNIT_STATIC_STUB_REDIRECT(mid_atlas_alloc, size, gfp);
+
+	if (gfpflags_allow_blocking(gfp))
+		return kvzalloc(size, gfp);
+	return kzalloc(size, gfp | __GFP_NOWARN);
+}
+EXPORT_SYMBOL_IF_KUNIT(mid_atlas_alloc);
+
+static void mid_table_free(struct mid_table *t)
+{
+	if (!t)
+		return;
+	kvfree(t->slots);
+	kvfree(t);
+}
+
+static void mid_table_free_rcu(struct rcu_head *rcu)
+{
+	mid_table_free(container_of(rcu, struct mid_table, rcu));
+}
+
+static void mid_table_park(struct mid_table *t, unsigned int i)
+{
+	/* Marked: a map that began while the slot was LIVE may be reading. */
+	WRITE_ONCE(t->slots[i].ctx, (void *)(unsigned long)t->parked_head);
+	t->parked_head = i;
+	t->parked++;
+}
+
+static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
+{
+	unsigned int lines = max(BIT(order) / MID_LINE, 1ul);
+	unsigned int i;
+	struct mid_table *t;
+
+	t = mid_atlas_alloc(struct_size(t, room, BITS_TO_LONGS(lines)), gfp);
+	if (!t)
+		return NULL;
+	t->slots = mid_atlas_alloc(lines * MID_LINE * sizeof(*t->slots), gfp);
+	if (!t->slots) {
+		mid_table_free(t);
+		return NULL;
+	}
+
+	t->order = order;
+	t->mask = BIT(order) - 1;
+	t->match = (0xffffu >> order) << MID_USE_SHIFT | MID_LIVE;
+	t->region = clamp((unsigned int)BIT(order) / 4, MID_LINE, MID_MAX_REGION);
+	t->lines = lines;
+	atomic_set(&t->cursor, nr_cpu_ids * t->region);
+	for (i = 0; i < lines; i++)
+		__set_bit(i, t->room);
+	return t;
+}
+
+/*
+ * Puts the first @held slots of a new table into service and parks the others.
+ * The first use of each will be the one after @use.
+ */
+static void mid_table_init(struct mid_table *t, unsigned int held,
+			   unsigned int use)
+{
+	unsigned int i;
+
+	t->held = held;
+	/* The lowest numbers go first into service, and next when parked. */
+	for (i = mid_table_size(t); i-- > held; ) {
+		atomic64_set(&t->slots[i].word, (u64)use << MID_USE_SHIFT | MID_PARKED);
+		mid_table_park(t, i);
+	}
+	for (i = 0; i < held; i++)
+		atomic64_set(&t->slots[i].word, (u64)use << MID_USE_SHIFT | MID_FREE);
+}
+
+/*
+ * Where the uses of a larger table begin, so that its MIDs follow those of @t:
+ * a little ahead of them, as @t is still in use.
+ */
+static unsigned int mid_table_next_use(const struct mid_table *t,
+				       unsigned int order)
+{
+	unsigned int i, last = 0;
+
+	for (i = 0; i < mid_table_size(t); i++)
+		last = max(last, mid_word_use(atomic64_read(&t->slots[i].word)));
+	last = (((last + 1) << t->order) - 1) >> order;
+	return (u16)(last + BIT(MID_BITS - order) / 64);
+}
+
+/* The first line in [@line, @end) that may have room; @end if there is none. */
+static unsigned int mid_table_room(const struct mid_table *t, unsigned int line,
+				   unsigned int end)
+{
+	unsigned long bits, mask = ~0ul << (line % BITS_PER_LONG);
+	unsigned int i;
+
+	for (i = line / BITS_PER_LONG; i < BITS_TO_LONGS(end); i++) {
+		bits = READ_ONCE(t->room[i]) & mask;
+		if (bits)
+			return min_t(unsigned long, end,
+				     i * BITS_PER_LONG + __ffs(bits));
+		mask = ~0ul;
+	}
+	return end;
+}
+
+/* A line has room: say so, before the mode is looked at. */
+static void mid_table_set_room(struct mid_table *t, unsigned int line)
+{
+	set_bit(line, t->room);
+	/* Pairs with the barriers after SCAN, WAITERS and SHRUNK are set. */
+	smp_mb__after_atomic();
+}
+
+/* Slot @i is free.  The caller had a full barrier since. */
+static void mid_table_refill(struct mid_table *t, unsigned int i)
+{
+	if (unlikely(!test_bit(i / MID_LINE, t->room)))
+		mid_table_set_room(t, i / MID_LINE);
+}
+
+/*
+ * Finding a free slot.  These return the slot's number, or -ENOSPC, and take
+ * the slot by a full barrier (cmpxchg), which the caller relies on; @word is
+ * then what the slot's word has become.
+ */
+
+static bool mid_slot_take(struct mid_table *t, unsigned int i, u64 *word)
+{
+	struct mid_slot *slot = &t->slots[i];
+	s64 old = atomic64_read(&slot->word);
+
+	do {
+		if (mid_word_state(old) != MID_FREE)
+			return false;
+		*word = mid_word_next(t, i, old);
+	} while (!atomic64_try_cmpxchg(&slot->word, &old, *word));
+	return true;
+}
+
+static int mid_line_take(struct mid_table *t, unsigned int line, u64 *word)
+{
+	unsigned int first = line * MID_LINE;
+	unsigned int i;
+
+	for (i = first; i < first + MID_LINE; i++)
+		if (mid_slot_take(t, i, word))
+			return i;
+
+	clear_bit(line, t->room);
+	/* Clear before looking again; pairs with the cmpxchg that frees. */
+	smp_mb__after_atomic();
+
+	for (i = first; i < first + MID_LINE; i++) {
+		if (mid_slot_take(t, i, word)) {
+			mid_table_set_room(t, line);
+			return i;
+		}
+	}
+	return -ENOSPC;
+}
+
+/* Walks the slots in [@from, @to), where @to is the end of a line. */
+static int mid_table_walk(struct mid_table *t, unsigned int from,
+			  unsigned int to, u64 *word)
+{
+	unsigned int line, end = to / MID_LINE;
+	int i;
+
+	for (; from % MID_LINE; from++)
+		if (mid_slot_take(t, from, word))
+			return from;
+
+	line = from / MID_LINE;
+	while ((line = mid_table_room(t, line, end)) < end) {
+		i = mid_line_take(t, line++, word);
+		if (i >= 0)
+			return i;
+	}
+	return -ENOSPC;
+}
+
+static int mid_table_walk_all(struct mid_table *t, u64 *word)
+{
+	return mid_table_walk(t, 0, t->lines * MID_LINE, word);
+}
+
+/* All slots, whatever their lines' bits say. */
+static int mid_table_look(struct mid_table *t, u64 *word)
+{
+	unsigned int i;
+
+	for (i = 0; i <= t->mask; i++)
+		if (mid_slot_take(t, i, word))
+			return i;
+	return -ENOSPC;
+}
+
+/*
+ * A search that is sure: -ENOSPC means that no slot was free.  In the end it
+ * does not go by the bits: one that is clear may be in mid_line_take()'s hands.
+ */
+static int mid_table_search(struct mid_atlas *atlas, struct mid_table *t,
+			    u64 *word)
+{
+	int refills, i;
+
+	atomic_add(MID_MODE_SCAN, &atlas->mode);
+	/* Raise SCAN before looking; pairs with the cmpxchg that frees. */
+	smp_mb__after_atomic();
+	do {
+		refills = atomic_read_acquire(&atlas->refills);
+		i = mid_table_walk_all(t, word);
+		if (i < 0 && atomic_read(&atlas->refills) == refills)
+			i = mid_table_look(t, word);
+		/* Look before counting; pairs with mid_slot_freed_rare(). */
+		smp_rmb();
+	} while (i < 0 && atomic_read(&atlas->refills) != refills);
+	atomic_sub(MID_MODE_SCAN, &atlas->mode);
+	return i;
+}
+
+/*
+ * Counting
+ *
+ * Each CPU counts for itself.  The sum is exact when nothing is under way; else
+ * it errs on the low side: what came is added up first, what went last.
+ */
+
+static unsigned int mid_atlas_in_use(struct mid_atlas *atlas)
+{
+	unsigned long sum = 0;
+	int cpu;
+
+	for_each_possible_cpu(cpu)
+		sum += READ_ONCE(per_cpu_ptr(atlas->cpu, cpu)->associated);
+	sum += READ_ONCE(atlas->abandoned);
+	/* Pairs with the slot's cmpxchg between what came and what went. */
+	smp_rmb();
+	for_each_possible_cpu(cpu)
+		sum -= READ_ONCE(per_cpu_ptr(atlas->cpu, cpu)->dissociated);
+	return max_t(long, sum, 0);
+}
+
+static void mid_atlas_saw(struct mid_atlas *atlas, int in_use)
+{
+	int high = atomic_read(&atlas->high);
+
+	while (in_use > high && !atomic_try_cmpxchg(&atlas->high, &high, in_use))
+		;
+}
+
+/*
+ * The high-water mark is not worth a counter that all CPUs write.  Who looks
+ * before a dissociate, at the first of a tick and if never more was in flight on
+ * its CPU, when the atlas is full, and when someone asks, misses only what comes
+ * and goes between two ticks on different CPUs.
+ */
+static noinline void mid_atlas_sample(struct mid_atlas *atlas)
+{
+	WRITE_ONCE(atlas->sampled, jiffies);
+	mid_atlas_saw(atlas, mid_atlas_in_use(atlas));
+}
+
+static void mid_atlas_count_dissociate(struct mid_atlas *atlas)
+{
+	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
+	long net = READ_ONCE(cpu->associated) - READ_ONCE(cpu->dissociated);
+
+	if (unlikely(net > READ_ONCE(cpu->peak) ||
+		     time_after(jiffies, READ_ONCE(atlas->sampled)))) {
+		WRITE_ONCE(cpu->peak, max(net, cpu->peak));
+		mid_atlas_sample(atlas);
+	}
+	this_cpu_inc(atlas->cpu->dissociated);
+}
+
+/* Where this CPU goes on after it took slot @i. */
+static unsigned int mid_table_after(struct mid_table *t, unsigned int i)
+{
+	struct mid_slot *begin;
+
+	if (++i & (t->region - 1))
+		return i;
+
+	/*
+	 * The end of the region.  In a small table there are few, and the spare
+	 * bits keep the MIDs apart: stay, if the requests that went out first
+	 * are done.  In a large one it is the walk through all of it that
+	 * lets a MID rest.
+	 */
+	begin = &t->slots[(i - t->region) & t->mask];
+	if (t->order <= MID_HOME_ORDER &&
+	    mid_word_state(atomic64_read(&begin->word)) == MID_FREE)
+		return i - t->region;
+	return atomic_fetch_add_relaxed(t->region, &t->cursor);
+}
+
+/* Slot @i was taken: this region to its end, then the others. */
+static int mid_table_take_next(struct mid_atlas *atlas, struct mid_table *t,
+			       unsigned int i, u64 *word)
+{
+	unsigned int end = round_up(i + 1, t->region);
+	unsigned int all = t->lines * MID_LINE;
+	int ret;
+
+	ret = mid_table_walk(t, i + 1, min(end, all), word);
+	if (ret >= 0)
+		return ret;
+
+	i = mid_table_after(t, end - 1) & t->mask;
+	ret = mid_table_walk(t, i, all, word);
+	if (ret < 0)
+		ret = mid_table_walk(t, 0, i, word);
+	if (ret < 0)
+		return mid_table_search(atlas, t, word);
+	/* Passed over full regions: so shall the next who asks for one. */
+	end = round_up(ret + 1, t->region);
+	if (end != i + t->region)
+		atomic_set(&t->cursor, end);
+	return ret;
+}
+
+static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
+			  u64 *word)
+{
+	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
+	int i = READ_ONCE(cpu->next) & t->mask;
+
+	if (!mid_slot_take(t, i, word))
+		i = mid_table_take_next(atlas, t, i, word);
+	if (i >= 0)
+		WRITE_ONCE(cpu->next, mid_table_after(t, i));
+	return i;
+}
+
+/*
+ * Slots in service
+ *
+ * The slots in service, over all tables, are what keeps the maximum; see
+ * "Growth" above.  To lower the maximum is to take slots out of service, free
+ * ones at once and the others when they become free; to drain is to lower it to
+ * nothing.
+ */
+
+/* The mode has no order of its own: the callers have barriers where it matters. */
+static void mid_atlas_set_mode(struct mid_atlas *atlas, int mode, bool on)
+{
+	if (on)
+		atomic_or(mode, &atlas->mode);
+	else
+		atomic_andnot(mode, &atlas->mode);
+}
+
+static struct mid_table *mid_atlas_table_locked(struct mid_atlas *atlas)
+{
+	return rcu_dereference_protected(atlas->table,
+					 lockdep_is_held(&atlas->lock));
+}
+
+static bool mid_atlas_draining(struct mid_atlas *atlas)
+{
+	return atomic_read(&atlas->mode) & MID_MODE_DRAIN;
+}
+
+/* How many more slots may be in service; negative if there are too many. */
+static int mid_atlas_spare(struct mid_atlas *atlas)
+{
+	lockdep_assert_held(&atlas->lock);
+
+	return (int)(mid_atlas_draining(atlas) ? 0 : atlas->max) -
+		(int)atlas->served;
+}
+
+/* Puts a slot of the current table into service, if the maximum allows. */
+static bool mid_atlas_unpark(struct mid_atlas *atlas)
+{
+	struct mid_table *t = mid_atlas_table_locked(atlas);
+	unsigned int i = t->parked_head;
+	struct mid_slot *slot = &t->slots[i];
+
+	if (!t->parked || mid_atlas_spare(atlas) <= 0)
+		return false;
+	t->parked_head = (unsigned long)slot->ctx;
+	t->parked--;
+	t->held++;
+	atlas->served++;
+	atomic64_set(&slot->word,
+		     mid_word_with(atomic64_read(&slot->word), MID_FREE));
+	/* Free before looking at its line; pairs with mid_line_take(). */
+	smp_mb();
+	mid_table_refill(t, i);
+	return true;
+}
+
+/* Takes an older table that has no slot in service out of the chain. */
+static void mid_atlas_unlink(struct mid_atlas *atlas, struct mid_table *old)
+{
+	struct mid_table *t = mid_atlas_table_locked(atlas);
+	struct mid_table *next;
+
+	for (;;) {
+		next = rcu_dereference_protected(t->older, true);
+		if (next == old)
+			break;
+		t = next;
+	}
+	next = rcu_dereference_protected(old->older, true);
+	rcu_assign_pointer(t->older, next);
+	if (!rcu_access_pointer(mid_atlas_table_locked(atlas)->older))
+		mid_atlas_set_mode(atlas, MID_MODE_OLDER, false);
+	call_rcu(&old->rcu, mid_table_free_rcu);
+}
+
+/* An older table has no use for @mid any more: has the current one? */
+static void mid_atlas_unblock(struct mid_atlas *atlas, u16 mid)
+{
+	struct mid_table *t = mid_atlas_table_locked(atlas);
+	unsigned int i = mid & t->mask;
+
+	if (mid_word_state(atomic64_read(&t->slots[i].word)) == MID_PARKED &&
+	    t->slots[i].ctx == MID_BLOCKED)
+		mid_table_park(t, i);
+}
+
+/*
+ * A slot that the caller has made PARKED is out of service.  One of the current
+ * table may come back, but not while it is @blocked; see mid_slot_block().
+ */
+static void mid_atlas_parked(struct mid_atlas *atlas, struct mid_table *t,
+			     unsigned int i, bool blocked)
+{
+	struct mid_slot *slot = &t->slots[i];
+
+	lockdep_assert_held(&atlas->lock);
+
+	t->held--;
+	atlas->served--;
+	if (t != mid_atlas_table_locked(atlas)) {
+		mid_atlas_unblock(atlas, mid_word_mid(t, i, atomic64_read(&slot->word)));
+		if (!t->held)
+			mid_atlas_unlink(atlas, t);
+	} else if (blocked) {
+		WRITE_ONCE(slot->ctx, MID_BLOCKED);
+	} else {
+		mid_table_park(t, i);
+	}
+	mid_atlas_unpark(atlas);
+	if (mid_atlas_spare(atlas) >= 0)
+		mid_atlas_set_mode(atlas, MID_MODE_SHRUNK, false);
+	if (!atlas->served && mid_atlas_draining(atlas))
+		complete(&atlas->drained);
+}
+
+/*
+ * A slot became free that may be one too many: then out of service with it.
+ * Returns whether it was.
+ */
+static bool mid_slot_retire(struct mid_atlas *atlas, struct mid_table *t,
+			    unsigned int i)
+{
+	struct mid_slot *slot = &t->slots[i];
+	bool retired = false;
+	unsigned long flags;
+	s64 word;
+
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	word = atomic64_read(&slot->word);
+	if ((t != mid_atlas_table_locked(atlas) || mid_atlas_spare(atlas) < 0) &&
+	    mid_word_state(word) == MID_FREE)
+		retired = atomic64_try_cmpxchg(&slot->word, &word,
+					       mid_word_with(word, MID_PARKED));
+	if (retired)
+		mid_atlas_parked(atlas, t, i, false);
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	return retired;
+}
+
+/* Retires all free slots of @t that are too many.  Returns how many. */
+static unsigned int mid_table_retire(struct mid_atlas *atlas,
+				     struct mid_table *t)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i <= t->mask; i++)
+		if (mid_word_state(atomic64_read(&t->slots[i].word)) == MID_FREE)
+			n += mid_slot_retire(atlas, t, i);
+	return n;
+}
+
+/*
+ * MIDs of older tables
+ */
+
+/* Does an older table have this MID in use? */
+static bool mid_table_older_holds(const struct mid_table *t, u16 mid)
+{
+	unsigned int i, state;
+	u64 word;
+
+	while ((t = rcu_dereference(t->older))) {
+		i = mid & t->mask;
+		word = atomic64_read(&t->slots[i].word);
+		state = mid_word_state(word);
+		if (state != MID_FREE && state != MID_PARKED &&
+		    mid_word_mid(t, i, word) == mid)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * We made this slot BUSY, with a full barrier: go on to a use of it whose MID
+ * no older table has, with a full barrier again.  Returns false if the older
+ * tables have the MIDs of all its uses.
+ */
+static bool mid_slot_unique(struct mid_table *t, unsigned int i, u64 *word)
+{
+	unsigned int uses = 1 << (MID_BITS - t->order);
+
+	do {
+		if (!mid_table_older_holds(t, mid_word_mid(t, i, *word)))
+			return true;
+		*word = mid_word_next(t, i, *word);
+		atomic64_set(&t->slots[i].word, *word);
+		/* The new use before a look at the tables, as the cmpxchg was. */
+		smp_mb();
+	} while (--uses);
+	return false;
+}
+
+/*
+ * There is no MID for this slot: out of service with it, and in with another.
+ * It comes back when an older table frees a MID that could be its.
+ */
+static void mid_slot_block(struct mid_atlas *atlas, struct mid_table *t,
+			   unsigned int i, u64 word)
+{
+	lockdep_assert_held(&atlas->lock);
+
+	atomic64_set(&t->slots[i].word, mid_word_with(word, MID_PARKED));
+	mid_atlas_parked(atlas, t, i, true);
+}
+
+/* Retires what is free in the older tables.  Returns how many slots. */
+static unsigned int mid_atlas_retire_older(struct mid_atlas *atlas)
+{
+	struct mid_table *t;
+	unsigned int n = 0;
+
+	rcu_read_lock();
+	t = rcu_dereference(atlas->table);
+	while ((t = rcu_dereference(t->older)))
+		n += mid_table_retire(atlas, t);
+	rcu_read_unlock();
+	return n;
+}
+
+/*
+ * Waiting for a MID
+ *
+ * A waiter is given a slot, BUSY and so already its own, by whoever frees one.
+ * All that decides is under the lock, so a MID is given to a waiter or the
+ * waiter leaves, not both, and not neither:
+ *
+ *	T1: dissociate			T2: waiter, is killed
+ *
+ *	word: LIVE -> FREE
+ *	full barrier
+ *	mode & WAITERS? lock
+ *	takes the slot for T2
+ *	removes T2 from the queue
+ *	complete(T2)
+ *	unlock
+ *					lock
+ *					in the queue? no: uses the MID
+ *					unlock
+ *
+ * Had T2 got the lock first, T1 would have found the next in the queue.  And
+ * nobody misses the queue:
+ *
+ *	T1: dissociate			T2: begins to wait
+ *
+ *	word: LIVE -> FREE		lock, adds itself, mode |= WAITERS
+ *	full barrier			smp_mb
+ *	mode & WAITERS?			walks the table once more
+ *
+ * An associate that takes a slot while there are WAITERS gives it back, that
+ * is, to the first of them: nobody is overtaken.
+ */
+
+/**
+ * struct mid_waiter - a task in mid_atlas_associate_wait()
+ * @node: in mid_atlas::waiters while @err is -EAGAIN
+ * @woken: completed when @err has changed, or the table may have to grow
+ * @t: the table of the slot that it was given
+ * @i: the slot
+ * @word: the slot's word
+ * @err: 0 when it was given a slot, -EAGAIN before, or -ESHUTDOWN
+ */
+struct mid_waiter {
+	struct list_head node;
+	struct completion woken;
+	struct mid_table *t;
+	unsigned int i;
+	u64 word;
+	int err;
+};
+
+static struct mid_waiter *mid_atlas_first_waiter(struct mid_atlas *atlas)
+{
+	lockdep_assert_held(&atlas->lock);
+
+	return list_first_entry_or_null(&atlas->waiters, struct mid_waiter,
+					node);
+}
+
+static void mid_waiter_dequeue(struct mid_atlas *atlas, struct mid_waiter *w,
+			       int err)
+{
+	WRITE_ONCE(w->err, err);
+	list_del(&w->node);
+	if (list_empty(&atlas->waiters))
+		mid_atlas_set_mode(atlas, MID_MODE_WAITERS, false);
+}
+
+/* Sends a waiter on its way.  It may be gone when the lock is released. */
+static void mid_waiter_release(struct mid_atlas *atlas, struct mid_waiter *w,
+			       int err)
+{
+	mid_waiter_dequeue(atlas, w, err);
+	complete(&w->woken);
+}
+
+/* Gives a free slot to the first waiter.  Returns whether to go on. */
+static bool mid_atlas_serve_one(struct mid_atlas *atlas)
+{
+	struct mid_table *t = mid_atlas_table_locked(atlas);
+	struct mid_waiter *w = mid_atlas_first_waiter(atlas);
+	int i;
+
+	if (!w || mid_atlas_spare(atlas) < 0)
+		return false;
+	i = mid_table_walk_all(t, &w->word);
+	if (i < 0) {
+		/* Only a task that may allocate can grow the table. */
+		if (mid_atlas_spare(atlas) > 0)
+			complete(&w->woken);
+		return false;
+	}
+	if (!mid_slot_unique(t, i, &w->word)) {
+		mid_slot_block(atlas, t, i, w->word);
+		return true;
+	}
+	w->t = t;
+	w->i = i;
+	mid_waiter_release(atlas, w, 0);
+	return true;
+}
+
+static void mid_atlas_serve(struct mid_atlas *atlas)
+{
+	unsigned long flags;
+	bool more;
+
+	rcu_read_lock();
+	/* One at a time, to keep interrupts off for a bounded time. */
+	do {
+		raw_spin_lock_irqsave(&atlas->lock, flags);
+		more = mid_atlas_serve_one(atlas);
+		raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	} while (more);
+	rcu_read_unlock();
+}
+
+/*
+ * Freeing a slot
+ */
+
+static void mid_slot_freed_rare(struct mid_atlas *atlas, struct mid_table *t,
+				unsigned int i)
+{
+	int mode = atomic_read(&atlas->mode);
+
+	if (rcu_access_pointer(atlas->table) != t ||
+	    mode & (MID_MODE_SHRUNK | MID_MODE_DRAIN)) {
+		mid_slot_retire(atlas, t, i);
+		/* That may have put another slot into service, just now. */
+		mode = atomic_read(&atlas->mode);
+	}
+	if (mode & MID_MODE_WAITERS)
+		mid_atlas_serve(atlas);
+	/* The slot first, then the count; pairs with mid_table_search(). */
+	if (mode >= MID_MODE_SCAN)
+		atomic_fetch_inc_release(&atlas->refills);
+}
+
+/* To be called after a slot's word became FREE, and a full barrier. */
+static void mid_slot_freed(struct mid_atlas *atlas, struct mid_table *t,
+			   unsigned int i)
+{
+	mid_table_refill(t, i);
+	if (unlikely(atomic_read(&atlas->mode)))
+		mid_slot_freed_rare(atlas, t, i);
+}
+
+/*
+ * Growth
+ */
+
+/*
+ * How large the next table is and how many of its slots go into service.
+ * Returns -ENOSPC if the maximum is in service already.
+ */
+static int mid_atlas_plan(struct mid_atlas *atlas, unsigned int *order,
+			  unsigned int *held)
+{
+	struct mid_table *t = mid_atlas_table_locked(atlas);
+	unsigned int most = order_base_2(atlas->max);
+	int spare = mid_atlas_spare(atlas);
+
+	if (mid_atlas_draining(atlas))
+		return -ESHUTDOWN;
+	/* Parked slots come back first; who raised the maximum is at it. */
+	if (spare <= 0 || t->parked)
+		return -ENOSPC;
+	*order = clamp(t->order + 1, min_t(unsigned int, MID_FIRST_ORDER, most),
+		       (unsigned int)MID_BITS);
+	*held = min3((unsigned int)BIT(*order), (unsigned int)spare,
+		     (unsigned int)MID_ATLAS_MAX_MIDS);
+	return 0;
+}
+
+/* Puts @new in front of the current table. */
+static void mid_atlas_push(struct mid_atlas *atlas, struct mid_table *new)
+{
+	RCU_INIT_POINTER(new->older, mid_atlas_table_locked(atlas));
+	mid_atlas_set_mode(atlas, MID_MODE_OLDER, true);
+	/*
+	 * OLDER before the new table, and before the slots that the caller
+	 * looks at next; pairs with the cmpxchg of mid_slot_take() and of
+	 * mid_slot_claim().
+	 */
+	smp_mb__after_atomic();
+	rcu_assign_pointer(atlas->table, new);
+	atlas->served += new->held;
+}
+
+/* Has the table grown since it had 2^@seen slots?  If not, plans it. */
+static bool mid_atlas_grown(struct mid_atlas *atlas, unsigned int seen,
+			    unsigned int *order, unsigned int *held, int *err)
+{
+	*err = 0;
+	if (mid_atlas_table_locked(atlas)->order != seen)
+		return true;
+	*err = mid_atlas_plan(atlas, order, held);
+	return false;
+}
+
+/*
+ * The table of 2^@seen slots was full: put a larger one in front of it.
+ * Returns 0 if an associate should try again.
+ */
+static int mid_atlas_grow(struct mid_atlas *atlas, unsigned int seen, gfp_t gfp)
+{
+	unsigned int order, held, again_order, again_held;
+	struct mid_table *t, *new;
+	unsigned long flags;
+	bool grown;
+	int err;
+
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	grown = mid_atlas_grown(atlas, seen, &order, &held, &err);
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	if (grown || err)
+		return err;
+
+	might_alloc(gfp);
+	new = mid_table_alloc(order, gfp);
+	if (!new)
+		return -ENOMEM;
+
+	rcu_read_lock();
+	t = rcu_dereference(atlas->table);
+	mid_table_init(new, held, mid_table_next_use(t, order));
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	grown = mid_atlas_grown(atlas, seen, &again_order, &again_held, &err);
+	if (!grown && !err && again_order == order && again_held == held) {
+		mid_atlas_push(atlas, new);
+		new = NULL;
+	}
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	if (!new) {
+		/* The new table before a look at the old one's slots. */
+		smp_mb();
+		mid_table_retire(atlas, t);
+		mid_atlas_serve(atlas);
+	}
+	rcu_read_unlock();
+	mid_table_free(new);
+	return err;
+}
+
+/*
+ * Taking a MID
+ */
+
+/*
+ * Something rare is under way: may this slot, which we made BUSY with a full
+ * barrier, go LIVE?  If not, gives it back.
+ *
+ *	T1: associate			T2: set_max below what is in use, drain
+ *
+ *	word: FREE -> BUSY		mode |= SHRUNK or DRAIN
+ *	cmpxchg's full barrier		smp_mb
+ *	mode?				looks for free slots
+ *
+ * Either T1 sees the mode or it took its slot before, and T2 leaves it alone
+ * until it is free again.
+ */
+static int mid_slot_confirm(struct mid_atlas *atlas, struct mid_table *t,
+			    unsigned int i, u64 *word)
+{
+	int mode = atomic_read(&atlas->mode);
+	int err = -EAGAIN;
+	unsigned long flags;
+
+	if (mode & MID_MODE_DRAIN) {
+		err = -ESHUTDOWN;
+	} else if (mode & MID_MODE_WAITERS) {
+		err = -ENOSPC;
+	} else if (!(mode & MID_MODE_SHRUNK)) {
+		if (!mid_slot_unique(t, i, word)) {
+			raw_spin_lock_irqsave(&atlas->lock, flags);
+			mid_slot_block(atlas, t, i, *word);
+			raw_spin_unlock_irqrestore(&atlas->lock, flags);
+			return -EAGAIN;
+		}
+		if (rcu_access_pointer(atlas->table) == t)
+			return 0;
+	}
+
+	atomic64_set_release(&t->slots[i].word, mid_word_with(*word, MID_FREE));
+	/* Free before mid_slot_freed() looks around, as the cmpxchg would be. */
+	smp_mb();
+	mid_slot_freed(atlas, t, i);
+	return err;
+}
+
+/* A slot that is BUSY for us goes LIVE. */
+static void mid_slot_publish(struct mid_atlas *atlas, struct mid_table *t,
+			     unsigned int i, u64 word, void *ctx, u16 *mid)
+{
+	WRITE_ONCE(t->slots[i].ctx, ctx);
+	/* Often a member of the context: once it is LIVE it is not ours. */
+	*mid = mid_word_mid(t, i, word);
+	this_cpu_inc(atlas->cpu->associated);
+	/* Pairs with the acquire in mid_slot_map(), mid_slot_claim(). */
+	atomic64_set_release(&t->slots[i].word, mid_word_with(word, MID_LIVE));
+}
+
+/* 0, -ENOSPC if the table is full, -ESHUTDOWN, or -EAGAIN to begin again. */
+static int mid_table_associate(struct mid_atlas *atlas, struct mid_table *t,
+			       void *ctx, u16 *mid)
+{
+	int i, err;
+	u64 word;
+
+	i = mid_table_take(atlas, t, &word);
+	if (i < 0)
+		return i;
+	if (unlikely(atomic_read(&atlas->mode))) {
+		err = mid_slot_confirm(atlas, t, i, &word);
+		if (err)
+			return err;
+	}
+	mid_slot_publish(atlas, t, i, word, ctx, mid);
+	return 0;
+}
+
+/* The same, for the table that is current; @order says which that was. */
+static int mid_atlas_try(struct mid_atlas *atlas, void *ctx, u16 *mid,
+			 unsigned int *order)
+{
+	struct mid_table *t;
+	int err;
+
+	do {
+		rcu_read_lock();
+		t = rcu_dereference(atlas->table);
+		*order = t->order;
+		err = mid_table_associate(atlas, t, ctx, mid);
+		rcu_read_unlock();
+	} while (unlikely(err == -EAGAIN));
+	return err;
+}
+
+/*
+ * The table of 2^@order slots was full: grow it.  Where it cannot grow, slots of
+ * older tables may have become free that their grower has not retired yet.
+ */
+static noinline int mid_atlas_try_harder(struct mid_atlas *atlas, void *ctx,
+					 u16 *mid, unsigned int order, gfp_t gfp)
+{
+	int err, why;
+
+	do {
+		why = mid_atlas_grow(atlas, order, gfp);
+		if (why == -ENOSPC && mid_atlas_retire_older(atlas))
+			why = 0;
+		if (why && why != -ENOMEM)
+			break;
+		/* Without memory, too: it took time, and slots become free. */
+		err = mid_atlas_try(atlas, ctx, mid, &order);
+		if (err != -ENOSPC)
+			return err;
+	} while (!why);
+
+	if (why == -ENOSPC) {
+		atomic64_inc(&atlas->exhausted);
+		mid_atlas_sample(atlas);
+	}
+	return why;
+}
+
+/**
+ * mid_atlas_associate - give a context a free MID
+ * @atlas: the atlas
+ * @ctx: any pointer but %NULL and error pointers; the atlas never follows it
+ * @mid: where to store the MID; may be a member of the context
+ * @gfp: how to allocate if the table has to grow
+ *
+ * From the moment that the MID is in flight, which may be before this returns,
+ * others can map and dissociate it.  What was written into the context before
+ * the call is seen by them.  *@mid is written before.
+ *
+ * A MID value is handed out again as late as the space allows: in a table of 64
+ * slots, after the slot's next 1024 uses.  RDBSS' RxAssociateContextWithMid().
+ *
+ * Context: Any context but NMI.  If the table may have to grow, that is, if not
+ * all slots were asked for in mid_atlas_create() or the maximum was raised
+ * since, a context in which @gfp may allocate.
+ * Return: 0, or, with nothing changed and *@mid untouched,
+ * %-EINVAL if @ctx is %NULL or an error pointer,
+ * %-ENOSPC if the maximum of MIDs is in use, or the next free one is promised
+ * to a task in mid_atlas_associate_wait(),
+ * %-ENOMEM if the table could not grow,
+ * %-ESHUTDOWN if mid_atlas_drain() has begun.
+ */
+int mid_atlas_associate(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp)
+{
+	unsigned int order;
+	int err;
+
+	if (IS_ERR_OR_NULL(ctx))
+		return -EINVAL;
+
+	err = mid_atlas_try(atlas, ctx, mid, &order);
+	if (unlikely(err == -ENOSPC))
+		err = mid_atlas_try_harder(atlas, ctx, mid, order, gfp);
+	return err;
+}
+EXPORT_SYMBOL_GPL(mid_atlas_associate);
+
+/* Destroy waits for those who are in here.  Returns false if it has begun. */
+static bool mid_atlas_enter(struct mid_atlas *atlas)
+{
+	unsigned long flags;
+	bool draining;
+
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	draining = mid_atlas_draining(atlas);
+	if (!draining)
+		atlas->waiting++;
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	return !draining;
+}
+
+/* The atlas may be gone when this returns. */
+static void mid_atlas_leave(struct mid_atlas *atlas)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	if (!--atlas->waiting && mid_atlas_draining(atlas))
+		complete(&atlas->left);
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+}
+
+static int mid_waiter_enqueue(struct mid_atlas *atlas, struct mid_waiter *w)
+{
+	unsigned long flags;
+
+	init_completion(&w->woken);
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	if (mid_atlas_draining(atlas)) {
+		w->err = -ESHUTDOWN;
+	} else {
+		list_add_tail(&w->node, &atlas->waiters);
+		mid_atlas_set_mode(atlas, MID_MODE_WAITERS, true);
+		/* WAITERS before a last look; pairs with the frees' cmpxchg. */
+		smp_mb__after_atomic();
+	}
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	return w->err == -EAGAIN ? 0 : w->err;
+}
+
+/*
+ * Until @w is given a slot.  A table that has to grow is a task's to grow.
+ * Returns 0, or why not to wait any longer.
+ */
+static int mid_waiter_wait(struct mid_atlas *atlas, struct mid_waiter *w,
+			   gfp_t gfp, unsigned long timeout)
+{
+	long left = min_t(unsigned long, timeout, MAX_SCHEDULE_TIMEOUT);
+	unsigned int order, next, held;
+	unsigned long flags;
+	bool grow;
+
+	while (READ_ONCE(w->err) == -EAGAIN) {
+		mid_atlas_retire_older(atlas);
+		mid_atlas_serve(atlas);
+
+		raw_spin_lock_irqsave(&atlas->lock, flags);
+		order = mid_atlas_table_locked(atlas)->order;
+		grow = w->err == -EAGAIN && !mid_atlas_plan(atlas, &next, &held);
+		raw_spin_unlock_irqrestore(&atlas->lock, flags);
+
+		if (grow) {
+			if (mid_atlas_grow(atlas, order, gfp) == -ENOMEM)
+				return -ENOMEM;
+			continue;
+		}
+		left = wait_for_completion_killable_timeout(&w->woken, left);
+		if (left <= 0)
+			return left ?: -ETIMEDOUT;
+	}
+	return 0;
+}
+
+/* Uses the slot that @w was given, or takes it out of the queue for @why. */
+static int mid_waiter_finish(struct mid_atlas *atlas, struct mid_waiter *w,
+			     int why, void *ctx, u16 *mid)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	if (w->err == -EAGAIN)
+		mid_waiter_dequeue(atlas, w, why);
+	else if (!w->err)
+		mid_slot_publish(atlas, w->t, w->i, w->word, ctx, mid);
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	return w->err;
+}
+
+/**
+ * mid_atlas_associate_wait - give a context a free MID, waiting for one
+ * @atlas: the atlas
+ * @ctx: as for mid_atlas_associate()
+ * @mid: as for mid_atlas_associate()
+ * @gfp: how to allocate if the table has to grow
+ * @timeout: the longest to wait, in jiffies; %MAX_SCHEDULE_TIMEOUT for ever,
+ *	0 not at all
+ *
+ * First come, first served: a MID that becomes free is given to the task that
+ * has waited longest, and no mid_atlas_associate() overtakes it.  A waiter that
+ * is killed or whose time is over leaves the queue; if it was given a MID in
+ * that very moment it uses it.
+ *
+ * Context: Process context.  May sleep.
+ * Return: 0, or, with nothing changed and *@mid untouched,
+ * %-EINVAL if @ctx is %NULL or an error pointer,
+ * %-ENOMEM if the table could not grow,
+ * %-ETIMEDOUT if there was no MID in time,
+ * %-ERESTARTSYS if the task was killed,
+ * %-ESHUTDOWN if mid_atlas_drain() or mid_atlas_destroy() has begun.
+ */
+int mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx, u16 *mid,
+			     gfp_t gfp, unsigned long timeout)
+{
+	struct mid_waiter w = { .err = -EAGAIN };
+	unsigned int order;
+	int err;
+
+	might_sleep();
+	if (IS_ERR_OR_NULL(ctx))
+		return -EINVAL;
+
+	/* From here on in one RCU section until destroy knows of us. */
+	rcu_read_lock();
+	err = mid_atlas_try(atlas, ctx, mid, &order);
+	if (err == -ENOSPC && !mid_atlas_enter(atlas))
+		err = -ESHUTDOWN;
+	rcu_read_unlock();
+	if (err != -ENOSPC)
+		return err;
+
+	err = mid_atlas_try_harder(atlas, ctx, mid, order, gfp);
+	if (err == -ENOSPC && !timeout)
+		err = -ETIMEDOUT;
+	if (err == -ENOSPC) {
+		err = mid_waiter_enqueue(atlas, &w);
+		if (!err)
+			err = mid_waiter_wait(atlas, &w, gfp, timeout);
+		err = mid_waiter_finish(atlas, &w, err, ctx, mid);
+		/* What we could not use, or not grow, is for the next. */
+		if (err)
+			mid_atlas_serve(atlas);
+	}
+	mid_atlas_leave(atlas);
+	return err;
+}
+EXPORT_SYMBOL_GPL(mid_atlas_associate_wait);
+
+/*
+ * Looking up
+ */
+
+static void *mid_slot_map(const struct mid_table *t, u16 mid)
+{
+	struct mid_slot *slot = &t->slots[mid & t->mask];
+	u64 word, again;
+	void *ctx;
+	int tries;
+
+	/*
+	 * A use that did not last from one look to the next ended in between,
+	 * and NULL is right.  The second try is for a reassociate whose count
+	 * runs over into the stamp.
+	 */
+	for (tries = 0; tries < 2; tries++) {
+		/* Pairs with the release that made it LIVE. */
+		word = atomic64_read_acquire(&slot->word);
+		if (!mid_word_match(t, word, mid))
+			return NULL;
+		ctx = READ_ONCE(slot->ctx);
+		/* Pairs with the cmpxchg in mid_slot_take(): E, D above. */
+		smp_rmb();
+		again = atomic64_read(&slot->word);
+		if (likely(!((word ^ again) & MID_SAME_USE)))
+			return ctx;
+	}
+	return NULL;
+}
+
+/**
+ * mid_atlas_map - find the context of a MID
+ * @atlas: the atlas
+ * @mid: any value, as it came from the wire
+ *
+ * The atlas holds no reference to contexts.  The pointer is good as long as
+ * the caller knows that the context is: because it owns the request, or because
+ * contexts are freed after an RCU grace period and it is inside
+ * rcu_read_lock().  RDBSS' RxMapMidToContext().
+ *
+ * Context: Any context but NMI.  Takes no lock, writes nothing, never waits.
+ * Return: the context that has @mid, an RCU-only pointer, or %NULL if none has:
+ * it was never handed out, is free again, or belongs to an earlier use.
+ */
+void *mid_atlas_map(struct mid_atlas *atlas, u16 mid)
+{
+	const struct mid_table *t;
+	void *ctx = NULL;
+
+	rcu_read_lock();
+	t = rcu_dereference(atlas->table);
+	do {
+		ctx = mid_slot_map(t, mid);
+	} while (!ctx && (t = rcu_dereference(t->older)));
+	rcu_read_unlock();
+	return ctx;
+}
+EXPORT_SYMBOL_GPL(mid_atlas_map);
+
+/**
+ * mid_atlas_map_get_put - find the context of a MID and take a reference
+ * @atlas: the atlas
+ * @mid: any value, as it came from the wire
+ * @get: takes a reference, or returns false if there is none to be had, as
+ *	kref_get_unless_zero() does; called inside rcu_read_lock()
+ * @put: gives back what @get took; may be %NULL, see mid_atlas_map_get()
+ *
+ * @get is called once at most, and after it the MID is looked up again: if it
+ * has another context by then, or none, the reference is given back.  So the
+ * contexts may even come from a %SLAB_TYPESAFE_BY_RCU cache::
+ *
+ *	T1: map_get(M)			T2: dissociate(M), last put
+ *
+ *	map: ctx
+ *					dissociate: ctx
+ *					refcount 1 -> 0, kfree_rcu(ctx)
+ *	get(ctx): false, NULL
+ *
+ * Context: Any context but NMI, as far as @get and @put allow.
+ * Return: the context that has @mid, with a strong reference, or %NULL.
+ */
+void *mid_atlas_map_get_put(struct mid_atlas *atlas, u16 mid,
+			    bool (*get)(void *ctx), void (*put)(void *ctx))
+{
+	void *ctx;
+
+	rcu_read_lock();
+	ctx = mid_atlas_map(atlas, mid);
+	if (ctx && !get(ctx))
+		ctx = NULL;
+	if (ctx && mid_atlas_map(atlas, mid) != ctx) {
+		if (put)
+			put(ctx);
+		ctx = NULL;
+	}
+	rcu_read_unlock();
+	return ctx;
+}
+EXPORT_SYMBOL_GPL(mid_atlas_map_get_put);
+
+/**
+ * mid_atlas_map_get - find the context of a MID and take hold of it
+ * @atlas: the atlas
+ * @mid: any value, as it came from the wire
+ * @get: takes hold of the context, or returns false
+ *
+ * mid_atlas_map_get_put() without a @put: if the MID got another context while
+ * @get ran, %NULL is returned although @get had returned true.  This is for a
+ * @get that leaves nothing to give back; one that counts references needs the
+ * other function.
+ *
+ * Context: Any context but NMI, as far as @get allows.
+ * Return: the context that has @mid, or %NULL.
+ */
+void *mid_atlas_map_get(struct mid_atlas *atlas, u16 mid,
+			bool (*get)(void *ctx))
+{
+	return mid_atlas_map_get_put(atlas, mid, get, NULL);
+}
+EXPORT_SYMBOL_GPL(mid_atlas_map_get);
+
+/*
+ * Taking a context out
+ */
+
+/* A reassociate has the slot: wait until it is done. */
+static void mid_atlas_settle(struct mid_atlas *atlas)
+{
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+}
+
+/* How long a MID has been in flight; a stamp may be a little ahead of time. */
+static unsigned long mid_word_age(u64 word)
+{
+	s32 age = (u32)jiffies - mid_word_stamp(word);
+
+	return max(age, 0);
+}
+
+/*
+ * The context of @mid, which is then the caller's, or NULL.  If @only is not
+ * NULL the context must be that one, and it must be @age jiffies old at least.
+ */
+static __always_inline void *mid_slot_claim(struct mid_atlas *atlas,
+					    struct mid_table *t, u16 mid,
+					    const void *only, unsigned long age)
+{
+	unsigned int i = mid & t->mask;
+	struct mid_slot *slot = &t->slots[i];
+	void *ctx;
+	s64 word;
+
+	do {
+		/* Pairs with the releases in associate and reassociate. */
+		word = atomic64_read_acquire(&slot->word);
+		while (unlikely(mid_word_state(word) == MID_MOVING)) {
+			mid_atlas_settle(atlas);
+			word = atomic64_read_acquire(&slot->word);
+		}
+		if (!mid_word_match(t, word, mid))
+			return NULL;
+		ctx = READ_ONCE(slot->ctx);
+		if ((only && ctx != only) || (age && mid_word_age(word) < age))
+			return NULL;
+		/* A full barrier, for mid_slot_freed(). */
+	} while (!atomic64_try_cmpxchg(&slot->word, &word,
+				       mid_word_with(word, MID_FREE)));
+	mid_atlas_count_dissociate(atlas);
+	mid_slot_freed(atlas, t, i);
+	return ctx;
+}
+
+/* The end of a quarantine: @word is ABANDONED, and free after this. */
+static bool mid_slot_unabandon(struct mid_atlas *atlas, struct mid_table *t,
+			       unsigned int i, u64 word)
+{
+	struct mid_slot *slot = &t->slots[i];
+	unsigned long flags;
+	bool ours;
+
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	/* Late reply, expiry and lack of room may meet here: the first frees. */
+	ours = atomic64_read(&slot->word) == word;
+	if (ours) {
+		WRITE_ONCE(atlas->abandoned, atlas->abandoned - 1);
+		word = mid_word_stamped(word, jiffies);
+		atomic64_set_release(&slot->word, mid_word_with(word, MID_FREE));
+	}
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	if (!ours)
+		return false;
+	/* Free before mid_slot_freed() looks around, as a cmpxchg would be. */
+	smp_mb();
+	mid_slot_freed(atlas, t, i);
+	return true;
+}
+
+/* A reply came whose MID has no context: whose was it? */
+static noinline void mid_atlas_missed(struct mid_atlas *atlas, u16 mid)
+{
+	struct mid_table *t = rcu_dereference(atlas->table);
+	bool used = false;
+	unsigned int i;
+	u64 word;
+
+	do {
+		i = mid & t->mask;
+		word = atomic64_read(&t->slots[i].word);
+		if (mid_word_state(word) == MID_BUSY) {
+			/* About to be abandoned?  That is done under the lock. */
+			mid_atlas_settle(atlas);
+			word = atomic64_read(&t->slots[i].word);
+		}
+		if (mid_word_state(word) == MID_ABANDONED &&
+		    mid_word_mid(t, i, word) == mid &&
+		    mid_slot_unabandon(atlas, t, i, word)) {
+			atomic64_inc(&atlas->late);
+			return;
+		}
+		/* How many uses ago was this the slot's MID: before the first? */
+		if ((u16)(mid_word_mid(t, i, word) - mid) >> t->order <
+		    mid_word_uses(word))
+			used = mid != MID_RESERVED;
+	} while ((t = rcu_dereference(t->older)));
+	atomic64_inc(used ? &atlas->stale : &atlas->unknown);
+}
+
+/**
+ * mid_atlas_dissociate - take the context of a MID out of the atlas
+ * @atlas: the atlas
+ * @mid: any value, as it came from the wire
+ *
+ * The claim: however many call this for one MID at the same time, for the
+ * reply, the timeout, the signal and the reset, one of them gets the context
+ * and all others get %NULL.  The MID is free again.  This is also how to tell
+ * the atlas of a reply to an abandoned MID.  RDBSS'
+ * RxMapAndDissociateMidFromContext().
+ *
+ * Context: Any context but NMI.
+ * Return: the context, which the caller now owns, or %NULL if @mid has none.
+ */
+void *mid_atlas_dissociate(struct mid_atlas *atlas, u16 mid)
+{
+	struct mid_table *t;
+	void *ctx;
+
+	rcu_read_lock();
+	t = rcu_dereference(atlas->table);
+	do {
+		ctx = mid_slot_claim(atlas, t, mid, NULL, 0);
+	} while (!ctx && (t = rcu_dereference(t->older)));
+	if (unlikely(!ctx))
+		mid_atlas_missed(atlas, mid);
+	rcu_read_unlock();
+	return ctx;
+}
+EXPORT_SYMBOL_GPL(mid_atlas_dissociate);
+
+/**
+ * mid_atlas_dissociate_if - take a context out of the atlas, if it is still in
+ * @atlas: the atlas
+ * @mid: the MID that the context was given
+ * @ctx: the context
+ *
+ * The claim of a timer or a canceller, who knows the context and must find out
+ * whether it is still its to end.
+ *
+ * Context: Any context but NMI.
+ * Return: true if @mid still had @ctx, which the caller now owns; false, with
+ * nothing changed, if another owns it.
+ */
+bool mid_atlas_dissociate_if(struct mid_atlas *atlas, u16 mid, void *ctx)
+{
+	struct mid_table *t;
+	void *old = NULL;
+
+	if (IS_ERR_OR_NULL(ctx))
+		return false;
+
+	rcu_read_lock();
+	t = rcu_dereference(atlas->table);
+	do {
+		old = mid_slot_claim(atlas, t, mid, ctx, 0);
+	} while (!old && (t = rcu_dereference(t->older)));
+	rcu_read_unlock();
+	return old;
+}
+EXPORT_SYMBOL_GPL(mid_atlas_dissociate_if);
+
+/* The old context of @mid, or NULL if it has none. */
+static void *mid_slot_move(struct mid_atlas *atlas, struct mid_table *t,
+			   u16 mid, void *new_ctx)
+{
+	struct mid_slot *slot = &t->slots[mid & t->mask];
+	void *old_ctx;
+	s64 word;
+
+	lockdep_assert_held(&atlas->lock);
+
+	do {
+		word = atomic64_read(&slot->word);
+		if (!mid_word_match(t, word, mid))
+			return NULL;
+		/* A full barrier: MOVING is seen before @new_ctx is. */
+	} while (!atomic64_try_cmpxchg(&slot->word, &word,
+				       mid_word_with(word, MID_MOVING)));
+
+	old_ctx = slot->ctx;
+	/* What @new_ctx points to is seen by a map that sees @new_ctx. */
+	smp_store_release(&slot->ctx, new_ctx);
+	/* Another version, the same MID; pairs with mid_slot_claim(). */
+	atomic64_set_release(&slot->word,
+			     word + MID_MOVE_ONE);
+	return old_ctx;
+}
+
+/**
+ * mid_atlas_reassociate - give the MID of one context to another
+ * @atlas: the atlas
+ * @mid: the MID
+ * @new_ctx: the context that shall have it
+ *
+ * In one step: a map or dissociate at the same time gets the old context or
+ * the new one, and never finds the MID free.  What was written into @new_ctx
+ * before the call is seen by whoever gets it.
+ *
+ * RDBSS' RxReassociateMid() always succeeds, and its page says of the third
+ * parameter both that it is what to store and that it holds the context on
+ * exit; the old context is lost there, and returned here.
+ *
+ * Context: Any context but NMI.  Takes the atlas' lock with interrupts off.
+ * Return: the old context, which the caller now owns; %NULL, with nothing
+ * stored, if @mid has no context; ERR_PTR(%-EINVAL) if @new_ctx is %NULL or an
+ * error pointer.
+ */
+void *mid_atlas_reassociate(struct mid_atlas *atlas, u16 mid, void *new_ctx)
+{
+	struct mid_table *t;
+	unsigned long flags;
+	void *old_ctx;
+
+	if (IS_ERR_OR_NULL(new_ctx))
+		return ERR_PTR(-EINVAL);
+
+	rcu_read_lock();
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	t = mid_atlas_table_locked(atlas);
+	do {
+		old_ctx = mid_slot_move(atlas, t, mid, new_ctx);
+	} while (!old_ctx && (t = rcu_dereference(t->older)));
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	rcu_read_unlock();
+	return old_ctx;
+}
+EXPORT_SYMBOL_GPL(mid_atlas_reassociate);
+
+/*
+ * Giving up: the quarantine
+ *
+ * The requester of an ABANDONED MID has gone; the reply may still come.  Until
+ * it does, or until it is no longer to be expected, nobody else gets the MID.
+ *
+ *	T1: dissociate(M) (reply)	T2: abandon(M) (signal)
+ *
+ *	word is LIVE|v			lock, word is LIVE|v
+ *					cmpxchg LIVE|v -> ABANDONED: ok
+ *	cmpxchg LIVE|v: fails		ctx is T2's
+ *	word is ABANDONED
+ *	lock, -> FREE, "late"
+ *	returns NULL
+ *
+ * Had T1's cmpxchg been first, abandon would have returned false.  From
+ * ABANDONED on, all is under the lock: that the late reply, the expiry and the
+ * place taken by a newer one do not free the MID twice is mid_slot_unabandon().
+ */
+
+static unsigned int mid_atlas_max_abandoned(struct mid_atlas *atlas)
+{
+	return READ_ONCE(atlas->max) / 4;
+}
+
+/* Ends the quarantine of the MID that was abandoned first. */
+static void mid_atlas_unabandon_oldest(struct mid_atlas *atlas)
+{
+	struct mid_table *t, *oldest_t = NULL;
+	unsigned int i, oldest_i = 0;
+	u64 word, oldest = 0;
+
+	for (t = rcu_dereference(atlas->table); t; t = rcu_dereference(t->older)) {
+		for (i = 0; i <= t->mask; i++) {
+			word = atomic64_read(&t->slots[i].word);
+			if (mid_word_state(word) != MID_ABANDONED)
+				continue;
+			/* Its stamp is its place in the order of them. */
+			if (oldest_t &&
+			    (s32)(mid_word_stamp(word) - mid_word_stamp(oldest)) > 0)
+				continue;
+			oldest_t = t;
+			oldest_i = i;
+			oldest = word;
+		}
+	}
+	if (oldest_t)
+		mid_slot_unabandon(atlas, oldest_t, oldest_i, oldest);
+}
+
+/* Has @expiry run by the jiffy @expires. */
+static void mid_atlas_arm(struct mid_atlas *atlas, unsigned long expires)
+{
+	lockdep_assert_held(&atlas->lock);
+
+	/* ABANDONED before PENDING; pairs with the start of a work, which clears it. */
+	smp_mb();
+	if (delayed_work_pending(&atlas->expiry) &&
+	    time_before_eq(atlas->expires, expires))
+		return;
+	atlas->expires = expires;
+	cancel_delayed_work(&atlas->expiry);
+	schedule_delayed_work(&atlas->expiry,
+			      max((long)(expires - jiffies), 0l));
+}
+
+/*
+ * Frees the slots of @t whose quarantine is over.  Returns in how many jiffies
+ * the next one will be, or @left if that is earlier.
+ */
+static unsigned long mid_table_expire(struct mid_atlas *atlas,
+				      struct mid_table *t, unsigned long left)
+{
+	unsigned int i;
+	u64 word;
+	s32 rest;
+
+	for (i = 0; i <= t->mask; i++) {
+		/* Pairs with the release in mid_slot_abandon(). */
+		word = atomic64_read_acquire(&t->slots[i].word);
+		if (mid_word_state(word) != MID_ABANDONED)
+			continue;
+		rest = (u32)(unsigned long)READ_ONCE(t->slots[i].ctx) - (u32)jiffies;
+		if (rest > 0)
+			left = min_t(unsigned long, left, rest);
+		else
+			mid_slot_unabandon(atlas, t, i, word);
+	}
+	return left;
+}
+
+static void mid_atlas_expire(struct work_struct *work)
+{
+	struct mid_atlas *atlas = container_of(to_delayed_work(work),
+					       struct mid_atlas, expiry);
+	unsigned long flags, left = ULONG_MAX;
+	struct mid_table *t;
+
+	rcu_read_lock();
+	for (t = rcu_dereference(atlas->table); t; t = rcu_dereference(t->older))
+		left = mid_table_expire(atlas, t, left);
+	rcu_read_unlock();
+	if (left == ULONG_MAX)
+		return;
+
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	mid_atlas_arm(atlas, jiffies + left);
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+}
+
+/*
+ * LIVE with @ctx to ABANDONED, under the lock.  Returns -ENOENT if it is not
+ * LIVE with @ctx, -EBUSY if the quarantine is full.
+ */
+static int mid_slot_abandon(struct mid_atlas *atlas, struct mid_table *t,
+			    u16 mid, void *ctx, unsigned long quarantine)
+{
+	struct mid_slot *slot = &t->slots[mid & t->mask];
+	unsigned long expires = jiffies + quarantine;
+	s64 word = atomic64_read_acquire(&slot->word);
+	s64 abandoned;
+
+	if (!mid_word_match(t, word, mid) || READ_ONCE(slot->ctx) != ctx)
+		return -ENOENT;
+	if (atlas->abandoned >= mid_atlas_max_abandoned(atlas))
+		return -EBUSY;
+	/* BUSY until @ctx is written: the expiry reads it without the lock. */
+	if (!atomic64_try_cmpxchg(&slot->word, &word,
+				  mid_word_with(word, MID_BUSY)))
+		return -ENOENT;
+	mid_atlas_count_dissociate(atlas);
+	WRITE_ONCE(atlas->abandoned, atlas->abandoned + 1);
+	abandoned = mid_word_stamped(word, atlas->abandons++);
+	WRITE_ONCE(slot->ctx, (void *)(unsigned long)(u32)expires);
+	atomic64_set_release(&slot->word,
+			     mid_word_with(abandoned, MID_ABANDONED));
+	mid_atlas_arm(atlas, expires);
+	return 0;
+}
+
+/**
+ * mid_atlas_abandon - give up a request whose reply may still come
+ * @atlas: the atlas
+ * @mid: the MID that the context was given
+ * @ctx: the context
+ * @quarantine: for how long to keep the MID from others, in jiffies; 0 not at
+ *	all, and never longer than 2^30
+ *
+ * For a requester that cannot wait: a task that was killed.  The context is
+ * the caller's at once.  The MID stays in use until mid_atlas_dissociate() is
+ * called for its late reply, which returns %NULL and is counted as late, or
+ * until the quarantine has passed.  At most a quarter of the maximum can be
+ * abandoned, so that a silent server does not take all MIDs: beyond that the
+ * one that was abandoned first is freed early.  With a maximum of less than 4
+ * nothing is kept.
+ *
+ * Context: Any context but NMI.  Takes the atlas' lock with interrupts off.
+ * Looks at all slots if the quarantine is full.
+ * Return: true if @mid still had @ctx, which the caller now owns; false, with
+ * nothing changed, if another owns it.
+ */
+bool mid_atlas_abandon(struct mid_atlas *atlas, u16 mid, void *ctx,
+		       unsigned long quarantine)
+{
+	struct mid_table *t;
+	unsigned long flags;
+	int err;
+
+	quarantine = min(quarantine, MID_MAX_QUARANTINE);
+
+	rcu_read_lock();
+	do {
+		if (!quarantine || !mid_atlas_max_abandoned(atlas)) {
+			err = mid_atlas_dissociate_if(atlas, mid, ctx) ? 0 : -ENOENT;
+			break;
+		}
+		raw_spin_lock_irqsave(&atlas->lock, flags);
+		t = mid_atlas_table_locked(atlas);
+		do {
+			err = mid_slot_abandon(atlas, t, mid, ctx, quarantine);
+		} while (err == -ENOENT && (t = rcu_dereference(t->older)));
+		raw_spin_unlock_irqrestore(&atlas->lock, flags);
+		if (err == -EBUSY)
+			mid_atlas_unabandon_oldest(atlas);
+	} while (err == -EBUSY);
+	rcu_read_unlock();
+	return !err;
+}
+EXPORT_SYMBOL_GPL(mid_atlas_abandon);
+
+/*
+ * All contexts
+ */
+
+/**
+ * mid_atlas_for_each - look at every context in flight
+ * @atlas: the atlas
+ * @fn: is called for each, inside rcu_read_lock(), and must not sleep
+ * @arg: passed to @fn
+ *
+ * The contexts stay in the atlas, and may leave it at any time; @fn gets an
+ * RCU-only pointer.  What comes or goes meanwhile may be seen or not.
+ *
+ * Context: Any context but NMI, as far as @fn allows.  Looks at all slots.
+ * Return: how many contexts @fn was called for.
+ */
+unsigned int mid_atlas_for_each(struct mid_atlas *atlas, mid_ctx_fn fn,
+				void *arg)
+{
+	unsigned int i, n = 0;
+	struct mid_table *t;
+	void *ctx;
+	u16 mid;
+
+	rcu_read_lock();
+	for (t = rcu_dereference(atlas->table); t; t = rcu_dereference(t->older)) {
+		for (i = 0; i <= t->mask; i++) {
+			mid = mid_word_mid(t, i, atomic64_read(&t->slots[i].word));
+			ctx = mid_slot_map(t, mid);
+			if (!ctx)
+				continue;
+			fn(ctx, mid, arg);
+			n++;
+		}
+	}
+	rcu_read_unlock();
+	return n;
+}
+EXPORT_SYMBOL_GPL(mid_atlas_for_each);
+
+/**
+ * struct mid_cursor - a place in an atlas that survives the end of an RCU section
+ * @order: of the table; no two have the same
+ * @i: the next slot there
+ */
+struct mid_cursor {
+	unsigned int order;
+	unsigned int i;
+};
+
+/* The next context at or after @at that is old enough; it is then ours. */
+static void *mid_atlas_claim_next(struct mid_atlas *atlas,
+				  struct mid_cursor *at, unsigned long age,
+				  u16 *mid)
+{
+	struct mid_table *t;
+	void *ctx = NULL;
+	u64 word;
+
+	rcu_read_lock();
+	for (t = rcu_dereference(atlas->table); t; t = rcu_dereference(t->older)) {
+		if (t->order > at->order)
+			continue;	/* done, or newer than we are */
+		if (t->order < at->order)
+			*at = (struct mid_cursor){ .order = t->order };
+		while (at->i <= t->mask) {
+			word = atomic64_read(&t->slots[at->i].word);
+			*mid = mid_word_mid(t, at->i++, word);
+			if (word & MID_LIVE)
+				ctx = mid_slot_claim(atlas, t, *mid, NULL, age);
+			if (ctx)
+				goto out;
+		}
+	}
+out:
+	rcu_read_unlock();
+	return ctx;
+}
+
+/*
+ * A request that was in flight when we began is ours or somebody else's:
+ *
+ *	T1: claim_all (reset)		T2: dissociate(M) (reply)
+ *
+ *	word is LIVE|v			word is LIVE|v
+ *	cmpxchg LIVE|v -> FREE|v: ok	cmpxchg LIVE|v: fails, NULL
+ *
+ * and one that came since may be missed:
+ *
+ *	T1: claim_all			T2: associate
+ *
+ *	slot i is FREE
+ *					slot i: -> LIVE
+ *	slot i + 1
+ *
+ * so a reset first stops new requests and then claims.
+ */
+static unsigned int mid_atlas_claim(struct mid_atlas *atlas, unsigned long age,
+				    mid_ctx_fn fn, void *arg)
+{
+	struct mid_cursor at = { .order = MID_BITS };
+	unsigned int n = 0;
+	void *ctx;
+	u16 mid;
+
+	rcu_read_lock();
+	at.order = rcu_dereference(atlas->table)->order;
+	rcu_read_unlock();
+
+	while ((ctx = mid_atlas_claim_next(atlas, &at, age, &mid))) {
+		if (fn)
+			fn(ctx, mid, arg);
+		n++;
+	}
+	return n;
+}
+
+/**
+ * mid_atlas_claim_all - take all contexts out of the atlas
+ * @atlas: the atlas
+ * @fn: is given each context, outside every lock; may be %NULL
+ * @arg: passed to @fn
+ *
+ * For a reconnect.  Every request that was in flight when this began is either
+ * given to @fn, which then owns it, or was taken by another call.  One that is
+ * associated meanwhile may stay: stop new requests first.
+ *
+ * Context: Any context but NMI, as far as @fn allows.  Looks at all slots.
+ * Return: how many contexts were taken.
+ */
+unsigned int mid_atlas_claim_all(struct mid_atlas *atlas, mid_ctx_fn fn,
+				 void *arg)
+{
+	return mid_atlas_claim(atlas, 0, fn, arg);
+}
+EXPORT_SYMBOL_GPL(mid_atlas_claim_all);
+
+/**
+ * mid_atlas_claim_older - take all contexts that are overdue out of the atlas
+ * @atlas: the atlas
+ * @age: in jiffies
+ * @fn: is given each context, outside every lock; may be %NULL
+ * @arg: passed to @fn
+ *
+ * For timeouts: claims every request that was associated at least @age ago.
+ * A reassociate does not make a request younger (8192 of them, by one jiffy).
+ *
+ * Context: Any context but NMI, as far as @fn allows.  Looks at all slots.
+ * Return: how many contexts were taken.
+ */
+unsigned int mid_atlas_claim_older(struct mid_atlas *atlas, unsigned long age,
+				   mid_ctx_fn fn, void *arg)
+{
+	return mid_atlas_claim(atlas, age, fn, arg);
+}
+EXPORT_SYMBOL_GPL(mid_atlas_claim_older);
+
+/*
+ * Limits
+ */
+
+/* One slot into service or out of it.  Returns whether to go on. */
+static bool mid_atlas_adjust_one(struct mid_atlas *atlas)
+{
+	struct mid_table *t = mid_atlas_table_locked(atlas);
+	u64 word;
+	int i;
+
+	if (mid_atlas_spare(atlas) >= 0)
+		return mid_atlas_unpark(atlas);
+	i = mid_table_walk_all(t, &word);
+	if (i < 0)
+		return false;	/* the rest when they become free */
+	atomic64_set(&t->slots[i].word, mid_word_with(word, MID_PARKED));
+	mid_atlas_parked(atlas, t, i, false);
+	return true;
+}
+
+/**
+ * mid_atlas_set_max - change how many MIDs may be in use
+ * @atlas: the atlas
+ * @max_mids: the new maximum
+ *
+ * The server's MaxMpxCount comes when the connection, and its atlas, exist.
+ * A larger maximum is there for waiters at once; the table grows with the next
+ * associate that needs it.  A smaller one takes no MID from anybody: until fewer
+ * than that are in use, new requests wait or get %-ENOSPC.  Only of the abandoned
+ * ones those are freed that are more than a quarter of it::
+ *
+ *	T1: set_max(n), n in use	T2: dissociate
+ *
+ *	mode |= SHRUNK			word: LIVE -> FREE
+ *	smp_mb				full barrier
+ *	slot free? parks it		mode & SHRUNK? parks it
+ *
+ * At least one of them sees the other, and the cmpxchg lets one of them park it.
+ *
+ * Context: Any context but NMI.  Takes time in proportion to the change.
+ * Return: 0, or %-EINVAL if @max_mids is 0 or more than %MID_ATLAS_MAX_MIDS.
+ */
+int mid_atlas_set_max(struct mid_atlas *atlas, unsigned int max_mids)
+{
+	unsigned long flags;
+	bool more;
+
+	if (!max_mids || max_mids > MID_ATLAS_MAX_MIDS)
+		return -EINVAL;
+
+	rcu_read_lock();
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	WRITE_ONCE(atlas->max, max_mids);
+	mid_atlas_set_mode(atlas, MID_MODE_SHRUNK, mid_atlas_spare(atlas) < 0);
+	/* SHRUNK before a look at the slots; see above. */
+	smp_mb__after_atomic();
+	do {
+		more = mid_atlas_adjust_one(atlas);
+		/* One at a time, to keep interrupts off for a bounded time. */
+		raw_spin_unlock_irqrestore(&atlas->lock, flags);
+		raw_spin_lock_irqsave(&atlas->lock, flags);
+	} while (more);
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	while (READ_ONCE(atlas->abandoned) > mid_atlas_max_abandoned(atlas))
+		mid_atlas_unabandon_oldest(atlas);
+	mid_atlas_serve(atlas);
+	rcu_read_unlock();
+	return 0;
+}
+EXPORT_SYMBOL_GPL(mid_atlas_set_max);
+
+/*
+ * From now on no associate succeeds.
+ *
+ *	T1: drain			T2: associate_wait
+ *
+ *	lock, mode |= DRAIN		lock
+ *	sends off who is in the queue	DRAIN? leaves; else into the queue
+ *	unlock				unlock
+ */
+static void mid_atlas_shut(struct mid_atlas *atlas)
+{
+	struct mid_waiter *w;
+	struct mid_table *t;
+	unsigned long flags;
+
+	rcu_read_lock();
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	mid_atlas_set_mode(atlas, MID_MODE_DRAIN, true);
+	/* DRAIN before a look at the slots, as in mid_atlas_set_max(). */
+	smp_mb__after_atomic();
+	while ((w = mid_atlas_first_waiter(atlas))) {
+		mid_waiter_release(atlas, w, -ESHUTDOWN);
+		raw_spin_unlock_irqrestore(&atlas->lock, flags);
+		raw_spin_lock_irqsave(&atlas->lock, flags);
+	}
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+
+	for (t = rcu_dereference(atlas->table); t; t = rcu_dereference(t->older))
+		mid_table_retire(atlas, t);
+	rcu_read_unlock();
+}
+
+/* After mid_atlas_shut(): until the last waiter has left. */
+static void mid_atlas_await_waiters(struct mid_atlas *atlas)
+{
+	unsigned long flags;
+	bool waiting;
+
+	for (;;) {
+		raw_spin_lock_irqsave(&atlas->lock, flags);
+		waiting = atlas->waiting;
+		raw_spin_unlock_irqrestore(&atlas->lock, flags);
+		if (!waiting)
+			break;
+		wait_for_completion(&atlas->left);
+	}
+}
+
+static bool mid_atlas_drained(struct mid_atlas *atlas)
+{
+	unsigned long flags;
+	bool drained;
+
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	drained = !atlas->served;
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	return drained;
+}
+
+/**
+ * mid_atlas_drain - wait until nothing is in flight
+ * @atlas: the atlas
+ * @timeout: the longest to wait, in jiffies; %MAX_SCHEDULE_TIMEOUT for ever,
+ *	0 not at all
+ *
+ * From now on, and for good, associates fail with %-ESHUTDOWN, and tasks in
+ * mid_atlas_associate_wait() leave with it.  Then waits until every context has
+ * been taken out and every abandoned MID is free.  May be called again, and by
+ * several tasks.
+ *
+ * Context: Process context.  May sleep.
+ * Return: 0 when nothing is in use; %-ETIMEDOUT, and what is still in use is
+ * untouched.
+ */
+int mid_atlas_drain(struct mid_atlas *atlas, unsigned long timeout)
+{
+	might_sleep();
+
+	mid_atlas_shut(atlas);
+	if (timeout && !mid_atlas_drained(atlas)) {
+		timeout = min_t(unsigned long, timeout, MAX_SCHEDULE_TIMEOUT);
+		/* It is completed once: pass it on to who else may wait. */
+		if (wait_for_completion_timeout(&atlas->drained, timeout))
+			complete(&atlas->drained);
+	}
+	return mid_atlas_drained(atlas) ? 0 : -ETIMEDOUT;
+}
+EXPORT_SYMBOL_GPL(mid_atlas_drain);
+
+/* Adds the slots of @t to @stats. */
+static void mid_table_stats(const struct mid_table *t,
+			    struct mid_atlas_stats *stats)
+{
+	unsigned int i, state;
+	u64 word;
+
+	for (i = 0; i <= t->mask; i++) {
+		word = atomic64_read(&t->slots[i].word);
+		state = mid_word_state(word);
+		if (state & MID_LIVE)
+			stats->oldest = max(stats->oldest, mid_word_age(word));
+		if (state & MID_LIVE || state == MID_ABANDONED)
+			stats->in_use++;
+		if (state == MID_ABANDONED)
+			stats->abandoned++;
+	}
+}
+
+/**
+ * mid_atlas_stats - look at the state of an atlas
+ * @atlas: the atlas
+ * @stats: is filled in
+ *
+ * A snapshot, consistent in itself only while nothing is under way.
+ *
+ * Context: Any context but NMI.  Looks at all slots.
+ */
+void mid_atlas_stats(struct mid_atlas *atlas, struct mid_atlas_stats *stats)
+{
+	struct mid_cpu *counts;
+	struct mid_table *t;
+	unsigned long flags;
+	int cpu;
+
+	memset(stats, 0, sizeof(*stats));
+	mid_atlas_sample(atlas);
+
+	rcu_read_lock();
+	for (t = rcu_dereference(atlas->table); t; t = rcu_dereference(t->older))
+		mid_table_stats(t, stats);
+	rcu_read_unlock();
+
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	stats->max = atlas->max;
+	stats->waiters = atlas->waiting;
+	stats->slots = atlas->served;
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+
+	for_each_possible_cpu(cpu) {
+		counts = per_cpu_ptr(atlas->cpu, cpu);
+		stats->associated += READ_ONCE(counts->associated);
+		stats->dissociated += READ_ONCE(counts->dissociated);
+	}
+	stats->high_water = atomic_read(&atlas->high);
+	stats->stale = atomic64_read(&atlas->stale);
+	stats->unknown = atomic64_read(&atlas->unknown);
+	stats->late = atomic64_read(&atlas->late);
+	stats->exhausted = atomic64_read(&atlas->exhausted);
+}
+EXPORT_SYMBOL_GPL(mid_atlas_stats);
+
+/*
+ * Creation and destruction
+ */
+
+static void mid_atlas_free(struct mid_atlas *atlas)
+{
+	struct mid_table *t, *older;
+
+	for (t = rcu_dereference_protected(atlas->table, true); t; t = older) {
+		older = rcu_dereference_protected(t->older, true);
+		mid_table_free(t);
+	}
+	free_percpu(atlas->cpu);
+	kfree(atlas);
+}
+
+static void mid_atlas_free_rcu(struct rcu_head *rcu)
+{
+	mid_atlas_free(container_of(rcu, struct mid_atlas, rcu));
+}
+
+/**
+ * mid_atlas_create - make an atlas for one connection
+ * @name: what people will know it by; copied
+ * @max_mids: the most MIDs that may be in use, the server's MaxMpxCount
+ * @initial_mids: how many to have slots for at once
+ * @gfp: how to allocate
+ *
+ * If @initial_mids is less than @max_mids the table grows by itself.  If they
+ * are equal, mid_atlas_associate() never allocates, which is what a client needs
+ * whose requests write back dirty pages, or go out from interrupts.
+ *
+ * RDBSS' RxCreateMidAtlas().
+ *
+ * Context: Process context.  May sleep if @gfp allows it.
+ * Return: the atlas, to be given back to mid_atlas_destroy();
+ * ERR_PTR(%-EINVAL) if @max_mids is 0 or more than %MID_ATLAS_MAX_MIDS, if
+ * @initial_mids is more than @max_mids, or if there is no name;
+ * ERR_PTR(%-ENOMEM).
+ */
+struct mid_atlas *mid_atlas_create(const char *name, unsigned int max_mids,
+				   unsigned int initial_mids, gfp_t gfp)
+{
+	unsigned int first, order;
+	struct mid_atlas *atlas;
+	struct mid_table *t;
+	int cpu;
+
+	if (!name || !*name || !max_mids || max_mids > MID_ATLAS_MAX_MIDS ||
+	    initial_mids > max_mids)
+		return ERR_PTR(-EINVAL);
+
+	atlas = kzalloc(struct_size(atlas, name, strlen(name) + 1), gfp);
+	if (!atlas)
+		return ERR_PTR(-ENOMEM);
+
+	first = max(initial_mids, min(max_mids, 1u << MID_FIRST_ORDER));
+	order = order_base_2(first);
+	t = mid_table_alloc(order, gfp);
+	atlas->cpu = alloc_percpu_gfp(struct mid_cpu, gfp);
+	RCU_INIT_POINTER(atlas->table, t);
+	if (!t || !atlas->cpu) {
+		mid_atlas_free(atlas);
+		return ERR_PTR(-ENOMEM);
+	}
+
+	mid_table_init(t, min(max_mids, 1u << order), 0);
+	for_each_possible_cpu(cpu) {
+		per_cpu_ptr(atlas->cpu, cpu)->next = cpu * t->region;
+		per_cpu_ptr(atlas->cpu, cpu)->peak = LONG_MIN;
+	}
+	raw_spin_lock_init(&atlas->lock);
+	atlas->max = max_mids;
+	atlas->served = t->held;
+	atlas->sampled = jiffies;
+	INIT_LIST_HEAD(&atlas->waiters);
+	init_completion(&atlas->drained);
+	init_completion(&atlas->left);
+	INIT_DELAYED_WORK(&atlas->expiry, mid_atlas_expire);
+	memcpy(atlas->name, name, strlen(name) + 1);
+	return atlas;
+}
+EXPORT_SYMBOL_GPL(mid_atlas_create);
+
+/**
+ * mid_atlas_destroy - end an atlas
+ * @atlas: the atlas, or %NULL
+ * @destructor: is given each context that still has a MID; may be %NULL
+ * @arg: passed to @destructor
+ *
+ * @destructor is called once for each, outside every lock, and may sleep; it
+ * owns the context.  Tasks in mid_atlas_associate_wait() get %-ESHUTDOWN, and
+ * have left when the first context is handed out.  The memory goes after an RCU grace period, so a
+ * mid_atlas_map() inside an rcu_read_lock() that began earlier is safe.  The
+ * caller guarantees that no other call is under way or begins once this one
+ * has, but for lookups inside rcu_read_lock() and tasks that wait for a MID::
+ *
+ *	T1: destroy			T2: map
+ *
+ *					rcu_read_lock
+ *	claims all, call_rcu		finds a context or NULL
+ *					rcu_read_unlock
+ *	frees the atlas
+ *
+ * RDBSS' RxDestroyMidAtlas().
+ *
+ * Context: Process context.  May sleep.
+ */
+void mid_atlas_destroy(struct mid_atlas *atlas, mid_ctx_fn destructor,
+		       void *arg)
+{
+	if (!atlas)
+		return;
+	might_sleep();
+
+	mid_atlas_shut(atlas);
+	mid_atlas_await_waiters(atlas);
+	cancel_delayed_work_sync(&atlas->expiry);
+	mid_atlas_claim(atlas, 0, destructor, arg);
+	call_rcu(&atlas->rcu, mid_atlas_free_rcu);
+}
+EXPORT_SYMBOL_GPL(mid_atlas_destroy);
+
+static int __init midatlas_init(void)
+{
+	return 0;
+}
+
+static void __exit midatlas_exit(void)
+{
+	/* Our callbacks must have run before they are unloaded. */
+	rcu_barrier();
+}
+
+module_init(midatlas_init);
+module_exit(midatlas_exit);
+
+MODULE_DESCRIPTION("Multiplex ID atlas: tracks the in-flight requests of a connection");
+MODULE_LICENSE("GPL");

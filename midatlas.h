@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * midatlas - tells the in-flight requests of one connection apart
+ *
+ * A client that sends many requests over one connection needs a Multiplex ID
+ * (MID) for each, finds the request again when a reply carries its MID, and
+ * must hand the request to exactly one of all who may end it: the reply, the
+ * timeout, the signal, the reset.  An atlas does that.  It holds, for each MID
+ * in flight, one opaque pointer: the request's *context*.
+ *
+ * The invariants
+ *
+ *  1. A context that mid_atlas_map() returns was fully written before it was
+ *     associated.
+ *  2. A context leaves the atlas exactly once: to one caller that claims it
+ *     (dissociate, dissociate_if, reassociate, abandon, claim_all,
+ *     claim_older), or to the destructor of mid_atlas_destroy().
+ *  3. No two contexts ever have one MID at the same time, and no associate
+ *     makes more of them than the maximum.
+ *
+ * Concurrency: what may run at the same time on one atlas
+ *
+ *                 lookup  associate  claim  limit  destroy
+ *   lookup           -        -        -      -       R
+ *   associate        -        F        F      L       X
+ *   claim            -        F        F      L       X
+ *   limit            -        L        L      L       X
+ *   destroy          R        X        X      X       X
+ *
+ *   lookup     map, map_get, for_each
+ *   associate  associate, associate_wait
+ *   claim      dissociate, dissociate_if, reassociate, abandon, claim_all,
+ *              claim_older
+ *   limit      set_max, drain, stats
+ *
+ *   -  safe, and neither waits for the other
+ *   F  safe, and lock-free on the fast path.  They meet at the atlas' spinlock
+ *      when one is reassociate or abandon, when no slot is free, when the table
+ *      grows, and, until the last slot of the older table is free, when a slot
+ *      of that is freed; a claim gives the MID to a task that waits for one
+ *   L  safe; they may meet at the spinlock
+ *   R  safe for a lookup inside rcu_read_lock() that began before destroy did
+ *   X  the caller must prevent it: no call may be under way when destroy begins,
+ *      or begin after.  Only tasks that wait in associate_wait may still be
+ *      there: they get -ESHUTDOWN
+ *
+ * Contexts: everything but create, destroy, associate_wait and drain may be
+ * called from any context, hard interrupts included (not NMI), on PREEMPT_RT
+ * too.  Only an associate that has to grow the table allocates memory, under the
+ * @gfp of its caller; an atlas that was created with all its slots never does.
+ *
+ * The meaning of the calls comes from the MID atlas of Windows' RDBSS
+ * (midatlax.h); the kernel-doc of each names its counterpart.
+ */
+#ifndef _MIDATLAS_H
+#define _MIDATLAS_H
+
+#include <linux/compiler.h>
+#include <linux/gfp_types.h>
+#include <linux/types.h>
+
+struct mid_atlas;
+
+/**
+ * MID_ATLAS_MAX_MIDS - the most MIDs that one atlas can have in use
+ *
+ * 0xffff itself is the server's own MID (unsolicited oplock breaks,
+ * MS-CIFS 3.2.5.42) and is never handed out.
+ */
+#define MID_ATLAS_MAX_MIDS	0xffff
+
+/**
+ * typedef mid_ctx_fn - is handed a context
+ * @ctx: the context
+ * @mid: its MID
+ * @arg: what the caller of the atlas passed along
+ */
+typedef void (*mid_ctx_fn)(void *ctx, u16 mid, void *arg);
+
+/**
+ * struct mid_atlas_stats - the state of an atlas, see mid_atlas_stats()
+ * @max: the most MIDs that may be in use
+ * @in_use: MIDs in use, @abandoned ones included
+ * @slots: slots in service: what can be in use without growing
+ * @high_water: the most that were seen in use; it may miss a peak that comes
+ *	and goes between two ticks on different CPUs
+ * @abandoned: MIDs in quarantine
+ * @waiters: tasks in mid_atlas_associate_wait()
+ * @associated: contexts that were given a MID
+ * @dissociated: contexts that were taken out; on 32-bit CPUs both counts wrap
+ * @stale: dissociates of a MID of an earlier use
+ * @unknown: dissociates of a MID that never was in use
+ * @late: dissociates of a MID in quarantine
+ * @exhausted: associates that found all MIDs in use
+ * @oldest: for how long the oldest context has been in, in jiffies
+ *
+ * When nothing is under way, @associated is @dissociated plus @in_use minus
+ * @abandoned.
+ */
+struct mid_atlas_stats {
+	unsigned int max;
+	unsigned int in_use;
+	unsigned int slots;
+	unsigned int high_water;
+	unsigned int abandoned;
+	unsigned int waiters;
+	u64 associated;
+	u64 dissociated;
+	u64 stale;
+	u64 unknown;
+	u64 late;
+	u64 exhausted;
+	unsigned long oldest;
+};
+
+struct mid_atlas *__must_check
+mid_atlas_create(const char *name, unsigned int max_mids,
+		 unsigned int initial_mids, gfp_t gfp);
+void mid_atlas_destroy(struct mid_atlas *atlas, mid_ctx_fn destructor,
+		       void *arg);
+
+int __must_check mid_atlas_associate(struct mid_atlas *atlas, void *ctx,
+				     u16 *mid, gfp_t gfp);
+int __must_check mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx,
+					  u16 *mid, gfp_t gfp,
+					  unsigned long timeout);
+
+void *mid_atlas_map(struct mid_atlas *atlas, u16 mid);
+void *mid_atlas_map_get(struct mid_atlas *atlas, u16 mid,
+			bool (*get)(void *ctx));
+void *mid_atlas_map_get_put(struct mid_atlas *atlas, u16 mid,
+			    bool (*get)(void *ctx), void (*put)(void *ctx));
+unsigned int mid_atlas_for_each(struct mid_atlas *atlas, mid_ctx_fn fn,
+				void *arg);
+
+void *mid_atlas_dissociate(struct mid_atlas *atlas, u16 mid);
+bool mid_atlas_dissociate_if(struct mid_atlas *atlas, u16 mid, void *ctx);
+void *mid_atlas_reassociate(struct mid_atlas *atlas, u16 mid, void *new_ctx);
+bool mid_atlas_abandon(struct mid_atlas *atlas, u16 mid, void *ctx,
+		       unsigned long quarantine);
+unsigned int mid_atlas_claim_all(struct mid_atlas *atlas, mid_ctx_fn fn,
+				 void *arg);
+unsigned int mid_atlas_claim_older(struct mid_atlas *atlas, unsigned long age,
+				   mid_ctx_fn fn, void *arg);
+
+int mid_atlas_set_max(struct mid_atlas *atlas, unsigned int max_mids);
+int mid_atlas_drain(struct mid_atlas *atlas, unsigned long timeout);
+void mid_atlas_stats(struct mid_atlas *atlas, struct mid_atlas_stats *stats);
+
+#if IS_ENABLED(CONFIG_KUNIT)
+/* The one place that allocates slots, so that tests can make it fail. */
+void *mid_atlas_alloc(size_t size, gfp_t gfp);
+#endif
+
+#endif /* _MIDATLAS_H */
