@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# For people. What kbuild is to build stands in Kbuild.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+
+help:
+	@echo 'make demo           SMB requests through the atlas to a real Samba, in a UML kernel'
+	@echo 'make check          everything that gates: builds, checkers, KUnit, a short demo'
+	@echo 'make modules        the modules for the kernel that runs here (KDIR=... for another)'
+	@echo 'make kunit          the KUnit tests alone, as modules'
+	@echo 'make kunit-native   the same, built into a kernel by kunit.py'
+	@echo 'make clean          removes what was built here'
+	@echo 'make clean-cache    removes the cached kernel'
+	@echo
+	@echo 'Demo and check build a kernel once, in $$MIDATLAS_CACHE (~/.cache/midatlas).'
+	@echo 'KSRC=... names the source tree of another kernel to do it with.'
+
+modules:
+	@test -e $(KDIR)/Makefile || { echo "midatlas: no kernel headers in $(KDIR):" \
+		"install linux-headers-$$(uname -r), or set KDIR" >&2; exit 1; }
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+demo check kunit kunit-native clean-cache:
+	@scripts/$@.sh
+
+# Not kbuild's own clean: this one needs no headers and knows the products of all kernels.
+clean:
+	@find . -name .git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
+		-o -name '.*.cmd' -o -name '.tmp_*' -o -name modules.order -o -name Module.symvers \) \
+		-exec rm -rf {} +
+
+.PHONY: help modules demo check kunit kunit-native clean-cache clean

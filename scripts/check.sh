@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Everything that gates, one numbered line each. A failed step says why and the
+# next one runs; the last line is the sum.
+
+. "$(dirname "$0")/lib.sh"
+
+passed=0 failed=0
+
+# step NAME COMMAND [ARGUMENT...]
+step() {
+	local name=$1 number=$((passed + failed + 1)) start=$SECONDS log note
+
+	shift
+	log=$work/$number.log
+	printf '%2d %s ... ' $number "$name"
+	if "$@" >"$log" 2>&1; then
+		passed=$((passed + 1))
+		note=$(sed -n 's/^midatlas: /, /p' "$log" | tail -n 1)
+		echo "PASS ($((SECONDS - start)) s$note)"
+	else
+		failed=$((failed + 1))
+		echo "FAIL ($((SECONDS - start)) s), in $log:"
+		tail -n 30 "$log"
+	fi
+}
+
+summary() {
+	echo "$passed passed, $failed failed"
+	[ $failed -eq 0 ]
+}
+
+# builds_clean KERNEL [MAKE-ARGUMENT...]: no tool has anything to say
+builds_clean() {
+	local dir
+
+	dir=$(mktemp -d "$work/build.XXXXXX")
+	"$top/scripts/modules.sh" "$1" "$dir" "${@:2}" >"$dir.log" 2>&1 || { cat "$dir.log"; return 1; }
+	! grep -iE 'warning:|error:' "$dir.log"
+}
+
+checkpatch() {
+	find . \( -name '*.[ch]' -o -name Kbuild -o -name Kconfig -o -name '*.rst' \) -exec \
+		perl "$kernel/source/scripts/checkpatch.pl" --no-tree --strict --quiet --show-types --file {} +
+}
+
+kernel_doc() {
+	python3 "$kernel/source/scripts/kernel-doc" -none -Wall -Werror midatlas.h midatlas.c
+}
+
+shell_scripts() {
+	shellcheck -x -P SCRIPTDIR scripts/*.sh scripts/guest/*.sh .ci/run
+}
+
+cd "$top"
+headers=linux-headers-amd64
+! grep -qs '^ID=ubuntu' /etc/os-release || headers=linux-headers-generic
+need sparse:sparse shellcheck:shellcheck perl:perl python3:python3 "/lib/modules/*/build:$headers"
+workdir check
+kernel=$("$top/scripts/kernel.sh") || { failed=1; summary; exit 1; }
+
+step "builds with W=1 for UML ${kernel##*/}" builds_clean "$kernel" W=1
+for headers in /lib/modules/*/build; do
+	release=$(basename "$(dirname "$headers")")
+	step "builds with W=1 for $release" builds_clean "$headers" W=1
+done
+step "sparse" builds_clean "$kernel" C=2
+step "checkpatch --strict" checkpatch
+step "kernel-doc -Wall -Werror" kernel_doc
+step "shellcheck" shell_scripts
+step "KUnit under UML" scripts/kunit.sh
+step "load and unload under UML" scripts/lifecycle.sh
+step "short demo" env REQUESTS=20000 scripts/demo.sh
+summary

@@ -1,0 +1,67 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Loads and unloads the modules as a user would, and a hundred times more.
+
+. "${0%/*}/smbd.sh"
+. "${0%/*}/lib.sh"
+
+rounds=100
+
+# One round: a client that sends requests, leaves some, and goes
+round() {
+	load ./midatlas.ko || fail "midatlas.ko does not load"
+	load samples/smbecho.ko requests=200 || fail "smbecho.ko does not load"
+	while grep -q '^state running' /sys/kernel/debug/smbecho/result; do
+		sleep 0.02
+	done
+	grep -q '^state done' /sys/kernel/debug/smbecho/result || fail "the client failed"
+	rmmod smbecho || fail "smbecho does not unload"
+	rmmod midatlas || fail "midatlas does not unload"
+}
+
+# What every call site in the kernel holds, after what RCU still held was freed
+snapshot() {
+	sleep 2
+	cp /proc/allocinfo "$1"
+}
+
+# Call sites that hold at least one object more for each round. (Their lines
+# are: bytes, objects, file:line and function; a header's are there repeatedly.)
+grown() {
+	awk -v rounds=$rounds '
+		{ site = $3 " " $4 " " $5 " " $6 }
+		FNR == NR { more[site] -= $2; next }
+		{ more[site] += $2 }
+		END { for (site in more) if (more[site] >= rounds) print more[site], site }
+	' "$1" "$2"
+}
+
+for file in ./midatlas.ko samples/smbecho.ko; do
+	for field in license description; do
+		[ -n "$(modinfo -F $field $file)" ] || fail "$file has no $field"
+	done
+done
+tell "modinfo is complete"
+
+start_smbd
+load ./midatlas.ko
+load samples/smbecho.ko requests=200
+grep -q '^midatlas .* smbecho, ' /proc/modules || fail "smbecho does not use midatlas"
+! rmmod midatlas 2>/dev/null || fail "midatlas could be removed under its client"
+rmmod smbecho
+rmmod midatlas || fail "midatlas cannot be removed without its client"
+tell "midatlas cannot be removed while its client holds it"
+
+# A connection in TIME_WAIT would look like an object left behind.
+echo 0 >/proc/sys/net/ipv4/tcp_max_tw_buckets
+for _ in $(seq 5); do round; done
+snapshot /tmp/before
+for _ in $(seq $rounds); do round; done
+snapshot /tmp/after
+tell "loaded and unloaded $rounds times"
+
+left=$(grown /tmp/before /tmp/after)
+[ -z "$left" ] || fail "left behind by $rounds rounds: $left"
+tell "no call site in the kernel holds more objects than before"
+done_well
