@@ -13,9 +13,10 @@
  *	|     stamp     |        use         | state |
  *	+---------------+--------------------+-------+
  *
- * @stamp is the jiffy of the associate, @use counts the uses of the slot.  The
+ * @stamp is the jiffy of the associate, @use counts the uses of the slot (and is
+ * kept rotated, so that its lowest bits lie where the MID has them).  The
  * two together are the slot's *version*: an associate adds one to the uses and
- * sets the stamp, a reassociate adds 2^16.  The same version comes back only if
+ * sets the stamp, a reassociate adds 2^spare.  The same version comes back only if
  * a slot is used 2^29 times within one jiffy, so a cmpxchg of the word cannot be
  * fooled by a slot that was freed and used again meanwhile (ABA).
  *
@@ -99,11 +100,11 @@
  *					ctx is old
  *	word: LIVE|v -> MOVING|v
  *	old = ctx, ctx = new
- *	word: -> LIVE|v+2^16
+ *	word: -> LIVE|v+2^spare
  *	returns old			cmpxchg LIVE|v: fails, again
  *					returns new
  *
- * The growth of the uses by 2^16 leaves the MID as it is.  A dissociate
+ * The growth of the uses by 2^spare leaves the MID as it is.  A dissociate
  * that meets MOVING takes the lock, and by then MOVING is over; interrupts are off
  * while the lock is held, so nobody waits for what he has interrupted himself.
  * A map does not wait: MOVING is as good as LIVE to it, a reassociate leaves the
@@ -238,6 +239,7 @@
 #define MID_STATE		7
 
 #define MID_USE_SHIFT		3
+#define MID_USE_BITS		29
 #define MID_USE_ONE		BIT_ULL(MID_USE_SHIFT)
 #define MID_MOVE_ONE		BIT_ULL(MID_USE_SHIFT + MID_BITS)
 /* What a reassociate leaves as it is: the stamp, the use, and that it is LIVE. */
@@ -269,6 +271,7 @@ struct mid_slot {
  * @order: how many bits of a MID are the slot's number
  * @mask: 2^@order - 1
  * @match: the bits of a slot's word that a MID in flight fixes
+ * @step: what the next use adds to a slot's word
  * @region: how many slots a CPU walks before it moves on
  * @lines: cache lines of slots
  * @older: the table before this one, while it still has MIDs in use
@@ -287,6 +290,7 @@ struct mid_table {
 	unsigned int order;
 	unsigned int mask;
 	unsigned int match;
+	unsigned int step;
 	unsigned int region;
 	unsigned int lines;
 	struct mid_table __rcu *older;
@@ -369,33 +373,34 @@ struct mid_atlas {
 
 /*
  * The word
+ *
+ * What the usual associate, map and dissociate need is inlined into them, here
+ * and below; what is rare is kept out of them, so that they need few registers.
  */
 
-static unsigned int mid_word_state(u64 word)
+static __always_inline unsigned int mid_word_state(u64 word)
 {
 	return word & MID_STATE;
 }
 
-static u64 mid_word_with(u64 word, unsigned int state)
+static __always_inline u64 mid_word_with(u64 word, unsigned int state)
 {
 	return (word & ~(u64)MID_STATE) | state;
 }
 
-static u16 mid_word_mid(const struct mid_table *t, unsigned int i, u64 word)
+static __always_inline u16 mid_word_mid(const struct mid_table *t,
+					unsigned int i, u64 word)
 {
-	return i | (word >> MID_USE_SHIFT) << t->order;
+	return i | ((word >> MID_USE_SHIFT) & ~t->mask);
 }
 
-/* How often the slot was used, as far as MIDs can tell. */
-static unsigned int mid_word_use(u64 word)
+/* Is this the word of a slot that has @mid in flight? */
+static __always_inline bool mid_word_match(const struct mid_table *t, u64 word,
+					   u16 mid)
 {
-	return (u16)(word >> MID_USE_SHIFT);
-}
+	u32 want = (u32)mid << MID_USE_SHIFT | MID_LIVE;
 
-/* The same with what reassociates added: never fewer than there were. */
-static unsigned int mid_word_uses(u64 word)
-{
-	return (u32)word >> MID_USE_SHIFT;
+	return !(((u32)word ^ want) & t->match);
 }
 
 static u32 mid_word_stamp(u64 word)
@@ -403,26 +408,46 @@ static u32 mid_word_stamp(u64 word)
 	return word >> MID_STAMP_SHIFT;
 }
 
-static u64 mid_word_stamped(u64 word, u32 stamp)
+static __always_inline u64 mid_word_stamped(u64 word, u32 stamp)
 {
 	return (u64)stamp << MID_STAMP_SHIFT | (u32)word;
 }
 
-/* Is this the word of a slot that has @mid in flight? */
-static bool mid_word_match(const struct mid_table *t, u64 word, u16 mid)
+/* The use, rotated as it is in the word. */
+static u64 mid_use_to_word(const struct mid_table *t, u32 use)
 {
-	u32 want = (u32)(mid >> t->order) << MID_USE_SHIFT | MID_LIVE;
+	u32 high = use >> (MID_USE_BITS - t->order);
 
-	return ((u32)word & t->match) == want;
+	return (u32)(use << t->order | high) << MID_USE_SHIFT;
+}
+
+/* How often the slot was used, or more: a reassociate counts, too. */
+static u32 mid_word_use(const struct mid_table *t, u64 word)
+{
+	u32 use = (u32)word >> MID_USE_SHIFT;
+
+	return use >> t->order | (use & t->mask) << (MID_USE_BITS - t->order);
+}
+
+/* One use more.  What the sum carries out at the top goes in at the bottom. */
+static __always_inline u64 mid_word_step(const struct mid_table *t, u64 word)
+{
+	u32 low = word;
+
+	low += t->step;
+	if (unlikely(low < t->step))
+		low += MID_USE_ONE;
+	return mid_word_stamped(low, jiffies);
 }
 
 /* The slot's next use, begun now. */
-static u64 mid_word_next(const struct mid_table *t, unsigned int i, u64 word)
+static __always_inline u64 mid_word_next(const struct mid_table *t,
+					 unsigned int i, u64 word)
 {
-	word += MID_USE_ONE;
-	if (mid_word_mid(t, i, word) == MID_RESERVED)
-		word += MID_USE_ONE;
-	return mid_word_with(mid_word_stamped(word, jiffies), MID_BUSY);
+	word = mid_word_step(t, word);
+	if (unlikely(mid_word_mid(t, i, word) == MID_RESERVED))
+		word = mid_word_step(t, word);
+	return mid_word_with(word, MID_BUSY);
 }
 
 /*
@@ -487,7 +512,8 @@ static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 
 	t->order = order;
 	t->mask = BIT(order) - 1;
-	t->match = (0xffffu >> order) << MID_USE_SHIFT | MID_LIVE;
+	t->match = (0xffffu & ~t->mask) << MID_USE_SHIFT | MID_LIVE;
+	t->step = MID_USE_ONE << order;
 	t->region = clamp((unsigned int)BIT(order) / 4, MID_LINE, MID_MAX_REGION);
 	t->lines = lines;
 	atomic_set(&t->cursor, nr_cpu_ids * t->region);
@@ -503,16 +529,17 @@ static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 static void mid_table_init(struct mid_table *t, unsigned int held,
 			   unsigned int use)
 {
+	u64 word = mid_use_to_word(t, use);
 	unsigned int i;
 
 	t->held = held;
 	/* The lowest numbers go first into service, and next when parked. */
 	for (i = mid_table_size(t); i-- > held; ) {
-		atomic64_set(&t->slots[i].word, (u64)use << MID_USE_SHIFT | MID_PARKED);
+		atomic64_set(&t->slots[i].word, mid_word_with(word, MID_PARKED));
 		mid_table_park(t, i);
 	}
 	for (i = 0; i < held; i++)
-		atomic64_set(&t->slots[i].word, (u64)use << MID_USE_SHIFT | MID_FREE);
+		atomic64_set(&t->slots[i].word, mid_word_with(word, MID_FREE));
 }
 
 /*
@@ -522,11 +549,15 @@ static void mid_table_init(struct mid_table *t, unsigned int held,
 static unsigned int mid_table_next_use(const struct mid_table *t,
 				       unsigned int order)
 {
-	unsigned int i, last = 0;
+	unsigned int i;
+	u32 last = 0;
+	u64 word;
 
-	for (i = 0; i < mid_table_size(t); i++)
-		last = max(last, mid_word_use(atomic64_read(&t->slots[i].word)));
-	last = (((last + 1) << t->order) - 1) >> order;
+	for (i = 0; i < mid_table_size(t); i++) {
+		word = atomic64_read(&t->slots[i].word);
+		last = max(last, mid_word_use(t, word));
+	}
+	last = ((((u64)last + 1) << t->order) - 1) >> order;
 	return (u16)(last + BIT(MID_BITS - order) / 64);
 }
 
@@ -556,7 +587,8 @@ static void mid_table_set_room(struct mid_table *t, unsigned int line)
 }
 
 /* Slot @i is free.  The caller had a full barrier since. */
-static void mid_table_refill(struct mid_table *t, unsigned int i)
+static __always_inline void mid_table_refill(struct mid_table *t,
+					     unsigned int i)
 {
 	if (unlikely(!test_bit(i / MID_LINE, t->room)))
 		mid_table_set_room(t, i / MID_LINE);
@@ -568,7 +600,8 @@ static void mid_table_refill(struct mid_table *t, unsigned int i)
  * then what the slot's word has become.
  */
 
-static bool mid_slot_take(struct mid_table *t, unsigned int i, u64 *word)
+static __always_inline bool mid_slot_take(struct mid_table *t, unsigned int i,
+					  u64 *word)
 {
 	struct mid_slot *slot = &t->slots[i];
 	s64 old = atomic64_read(&slot->word);
@@ -581,7 +614,7 @@ static bool mid_slot_take(struct mid_table *t, unsigned int i, u64 *word)
 	return true;
 }
 
-static int mid_line_take(struct mid_table *t, unsigned int line, u64 *word)
+static noinline int mid_line_take(struct mid_table *t, unsigned int line, u64 *word)
 {
 	unsigned int first = line * MID_LINE;
 	unsigned int i;
@@ -697,7 +730,7 @@ static void mid_atlas_saw(struct mid_atlas *atlas, int in_use)
  * The high-water mark is not worth a counter that all CPUs write.  Who looks
  * before a dissociate, at the first of a tick and if never more was in flight on
  * its CPU, when the atlas is full, and when someone asks, misses only what comes
- * and goes between two ticks on different CPUs.
+ * and goes between two ticks.
  */
 static noinline void mid_atlas_sample(struct mid_atlas *atlas)
 {
@@ -705,7 +738,7 @@ static noinline void mid_atlas_sample(struct mid_atlas *atlas)
 	mid_atlas_saw(atlas, mid_atlas_in_use(atlas));
 }
 
-static void mid_atlas_count_dissociate(struct mid_atlas *atlas)
+static __always_inline void mid_atlas_count_dissociate(struct mid_atlas *atlas)
 {
 	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
 	long net = READ_ONCE(cpu->associated) - READ_ONCE(cpu->dissociated);
@@ -718,30 +751,31 @@ static void mid_atlas_count_dissociate(struct mid_atlas *atlas)
 	this_cpu_inc(atlas->cpu->dissociated);
 }
 
-/* Where this CPU goes on after it took slot @i. */
-static unsigned int mid_table_after(struct mid_table *t, unsigned int i)
+/*
+ * Where this CPU goes on after slot @i, the last of a region.  In a small table
+ * there are few regions, and the spare bits keep the MIDs apart: stay, if the
+ * requests that went out first are done.  In a large one it is the walk through
+ * all of it that lets a MID rest.
+ */
+static noinline unsigned int mid_table_turn(struct mid_table *t, unsigned int i)
 {
-	struct mid_slot *begin;
+	unsigned int begin = i + 1 - t->region;
 
-	if (++i & (t->region - 1))
-		return i;
-
-	/*
-	 * The end of the region.  In a small table there are few, and the spare
-	 * bits keep the MIDs apart: stay, if the requests that went out first
-	 * are done.  In a large one it is the walk through all of it that
-	 * lets a MID rest.
-	 */
-	begin = &t->slots[(i - t->region) & t->mask];
 	if (t->order <= MID_HOME_ORDER &&
-	    mid_word_state(atomic64_read(&begin->word)) == MID_FREE)
-		return i - t->region;
+	    mid_word_state(atomic64_read(&t->slots[begin].word)) == MID_FREE)
+		return begin;
 	return atomic_fetch_add_relaxed(t->region, &t->cursor);
 }
 
+static bool mid_table_region_ends(const struct mid_table *t, unsigned int i)
+{
+	return !((i + 1) & (t->region - 1));
+}
+
 /* Slot @i was taken: this region to its end, then the others. */
-static int mid_table_take_next(struct mid_atlas *atlas, struct mid_table *t,
-			       unsigned int i, u64 *word)
+static noinline int mid_table_take_next(struct mid_atlas *atlas,
+					struct mid_table *t, unsigned int i,
+					u64 *word)
 {
 	unsigned int end = round_up(i + 1, t->region);
 	unsigned int all = t->lines * MID_LINE;
@@ -751,7 +785,7 @@ static int mid_table_take_next(struct mid_atlas *atlas, struct mid_table *t,
 	if (ret >= 0)
 		return ret;
 
-	i = mid_table_after(t, end - 1) & t->mask;
+	i = mid_table_turn(t, end - 1) & t->mask;
 	ret = mid_table_walk(t, i, all, word);
 	if (ret < 0)
 		ret = mid_table_walk(t, 0, i, word);
@@ -773,7 +807,8 @@ static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
 	if (!mid_slot_take(t, i, word))
 		i = mid_table_take_next(atlas, t, i, word);
 	if (i >= 0)
-		WRITE_ONCE(cpu->next, mid_table_after(t, i));
+		WRITE_ONCE(cpu->next, mid_table_region_ends(t, i) ?
+				      mid_table_turn(t, i) : i + 1);
 	return i;
 }
 
@@ -1120,8 +1155,8 @@ static void mid_atlas_serve(struct mid_atlas *atlas)
  * Freeing a slot
  */
 
-static void mid_slot_freed_rare(struct mid_atlas *atlas, struct mid_table *t,
-				unsigned int i)
+static noinline void mid_slot_freed_rare(struct mid_atlas *atlas,
+					 struct mid_table *t, unsigned int i)
 {
 	int mode = atomic_read(&atlas->mode);
 
@@ -1139,8 +1174,8 @@ static void mid_slot_freed_rare(struct mid_atlas *atlas, struct mid_table *t,
 }
 
 /* To be called after a slot's word became FREE, and a full barrier. */
-static void mid_slot_freed(struct mid_atlas *atlas, struct mid_table *t,
-			   unsigned int i)
+static __always_inline void mid_slot_freed(struct mid_atlas *atlas,
+					   struct mid_table *t, unsigned int i)
 {
 	mid_table_refill(t, i);
 	if (unlikely(atomic_read(&atlas->mode)))
@@ -1248,6 +1283,16 @@ static int mid_atlas_grow(struct mid_atlas *atlas, unsigned int seen, gfp_t gfp)
  * Taking a MID
  */
 
+static noinline void mid_slot_give_back(struct mid_atlas *atlas,
+					struct mid_table *t, unsigned int i,
+					u64 word)
+{
+	atomic64_set_release(&t->slots[i].word, mid_word_with(word, MID_FREE));
+	/* Free before mid_slot_freed() looks around, as a cmpxchg would be. */
+	smp_mb();
+	mid_slot_freed(atlas, t, i);
+}
+
 /*
  * Something rare is under way: may this slot, which we made BUSY with a full
  * barrier, go LIVE?  If not, gives it back.
@@ -1283,16 +1328,15 @@ static int mid_slot_confirm(struct mid_atlas *atlas, struct mid_table *t,
 			return 0;
 	}
 
-	atomic64_set_release(&t->slots[i].word, mid_word_with(*word, MID_FREE));
-	/* Free before mid_slot_freed() looks around, as the cmpxchg would be. */
-	smp_mb();
-	mid_slot_freed(atlas, t, i);
+	mid_slot_give_back(atlas, t, i, *word);
 	return err;
 }
 
 /* A slot that is BUSY for us goes LIVE. */
-static void mid_slot_publish(struct mid_atlas *atlas, struct mid_table *t,
-			     unsigned int i, u64 word, void *ctx, u16 *mid)
+static __always_inline void mid_slot_publish(struct mid_atlas *atlas,
+					     struct mid_table *t,
+					     unsigned int i, u64 word,
+					     void *ctx, u16 *mid)
 {
 	WRITE_ONCE(t->slots[i].ctx, ctx);
 	/* Often a member of the context: once it is LIVE it is not ours. */
@@ -1342,8 +1386,8 @@ static int mid_atlas_try(struct mid_atlas *atlas, void *ctx, u16 *mid,
  * The table of 2^@order slots was full: grow it.  Where it cannot grow, slots of
  * older tables may have become free that their grower has not retired yet.
  */
-static noinline int mid_atlas_try_harder(struct mid_atlas *atlas, void *ctx,
-					 u16 *mid, unsigned int order, gfp_t gfp)
+static int mid_atlas_try_harder(struct mid_atlas *atlas, void *ctx, u16 *mid,
+				unsigned int order, gfp_t gfp)
 {
 	int err, why;
 
@@ -1364,6 +1408,17 @@ static noinline int mid_atlas_try_harder(struct mid_atlas *atlas, void *ctx,
 		mid_atlas_sample(atlas);
 	}
 	return why;
+}
+
+static noinline int mid_atlas_associate_slow(struct mid_atlas *atlas, void *ctx,
+					     u16 *mid, gfp_t gfp)
+{
+	unsigned int order;
+	int err = mid_atlas_try(atlas, ctx, mid, &order);
+
+	if (err == -ENOSPC)
+		err = mid_atlas_try_harder(atlas, ctx, mid, order, gfp);
+	return err;
 }
 
 /**
@@ -1392,16 +1447,31 @@ static noinline int mid_atlas_try_harder(struct mid_atlas *atlas, void *ctx,
  */
 int mid_atlas_associate(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp)
 {
-	unsigned int order;
-	int err;
+	struct mid_table *t;
+	struct mid_cpu *cpu;
+	unsigned int i;
+	u64 word;
 
 	if (IS_ERR_OR_NULL(ctx))
 		return -EINVAL;
 
-	err = mid_atlas_try(atlas, ctx, mid, &order);
-	if (unlikely(err == -ENOSPC))
-		err = mid_atlas_try_harder(atlas, ctx, mid, order, gfp);
-	return err;
+	rcu_read_lock();
+	t = rcu_dereference(atlas->table);
+	cpu = raw_cpu_ptr(atlas->cpu);
+	i = READ_ONCE(cpu->next) & t->mask;
+	if (likely(!atomic_read(&atlas->mode) && !mid_table_region_ends(t, i) &&
+		   mid_slot_take(t, i, &word))) {
+		WRITE_ONCE(cpu->next, i + 1);
+		/* Again, now that the slot is ours; see mid_slot_confirm(). */
+		if (likely(!atomic_read(&atlas->mode))) {
+			mid_slot_publish(atlas, t, i, word, ctx, mid);
+			rcu_read_unlock();
+			return 0;
+		}
+		mid_slot_give_back(atlas, t, i, word);
+	}
+	rcu_read_unlock();
+	return mid_atlas_associate_slow(atlas, ctx, mid, gfp);
 }
 EXPORT_SYMBOL_GPL(mid_atlas_associate);
 
@@ -1559,7 +1629,7 @@ EXPORT_SYMBOL_GPL(mid_atlas_associate_wait);
  * Looking up
  */
 
-static void *mid_slot_map(const struct mid_table *t, u16 mid)
+static __always_inline void *mid_slot_map(const struct mid_table *t, u16 mid)
 {
 	struct mid_slot *slot = &t->slots[mid & t->mask];
 	u64 word, again;
@@ -1586,6 +1656,15 @@ static void *mid_slot_map(const struct mid_table *t, u16 mid)
 	return NULL;
 }
 
+static noinline void *mid_table_map_older(const struct mid_table *t, u16 mid)
+{
+	void *ctx = NULL;
+
+	while (!ctx && (t = rcu_dereference(t->older)))
+		ctx = mid_slot_map(t, mid);
+	return ctx;
+}
+
 /**
  * mid_atlas_map - find the context of a MID
  * @atlas: the atlas
@@ -1603,13 +1682,13 @@ static void *mid_slot_map(const struct mid_table *t, u16 mid)
 void *mid_atlas_map(struct mid_atlas *atlas, u16 mid)
 {
 	const struct mid_table *t;
-	void *ctx = NULL;
+	void *ctx;
 
 	rcu_read_lock();
 	t = rcu_dereference(atlas->table);
-	do {
-		ctx = mid_slot_map(t, mid);
-	} while (!ctx && (t = rcu_dereference(t->older)));
+	ctx = mid_slot_map(t, mid);
+	if (unlikely(!ctx))
+		ctx = mid_table_map_older(t, mid);
 	rcu_read_unlock();
 	return ctx;
 }
@@ -1702,9 +1781,8 @@ static unsigned long mid_word_age(u64 word)
  * The context of @mid, which is then the caller's, or NULL.  If @only is not
  * NULL the context must be that one, and it must be @age jiffies old at least.
  */
-static __always_inline void *mid_slot_claim(struct mid_atlas *atlas,
-					    struct mid_table *t, u16 mid,
-					    const void *only, unsigned long age)
+static void *mid_slot_claim(struct mid_atlas *atlas, struct mid_table *t,
+			    u16 mid, const void *only, unsigned long age)
 {
 	unsigned int i = mid & t->mask;
 	struct mid_slot *slot = &t->slots[i];
@@ -1780,10 +1858,23 @@ static noinline void mid_atlas_missed(struct mid_atlas *atlas, u16 mid)
 		}
 		/* How many uses ago was this the slot's MID: before the first? */
 		if ((u16)(mid_word_mid(t, i, word) - mid) >> t->order <
-		    mid_word_uses(word))
+		    mid_word_use(t, word))
 			used = mid != MID_RESERVED;
 	} while ((t = rcu_dereference(t->older)));
 	atomic64_inc(used ? &atlas->stale : &atlas->unknown);
+}
+
+static noinline void *mid_atlas_dissociate_slow(struct mid_atlas *atlas,
+						struct mid_table *t, u16 mid)
+{
+	void *ctx;
+
+	do {
+		ctx = mid_slot_claim(atlas, t, mid, NULL, 0);
+	} while (!ctx && (t = rcu_dereference(t->older)));
+	if (!ctx)
+		mid_atlas_missed(atlas, mid);
+	return ctx;
 }
 
 /**
@@ -1802,16 +1893,30 @@ static noinline void mid_atlas_missed(struct mid_atlas *atlas, u16 mid)
  */
 void *mid_atlas_dissociate(struct mid_atlas *atlas, u16 mid)
 {
+	struct mid_slot *slot;
 	struct mid_table *t;
+	unsigned int i;
 	void *ctx;
+	s64 word;
 
 	rcu_read_lock();
 	t = rcu_dereference(atlas->table);
-	do {
-		ctx = mid_slot_claim(atlas, t, mid, NULL, 0);
-	} while (!ctx && (t = rcu_dereference(t->older)));
-	if (unlikely(!ctx))
-		mid_atlas_missed(atlas, mid);
+	i = mid & t->mask;
+	slot = &t->slots[i];
+	/* mid_slot_claim(), and where that waits or fails, the slow one. */
+	word = atomic64_read_acquire(&slot->word);
+	if (likely(mid_word_match(t, word, mid) &&
+		   mid_word_state(word) == MID_LIVE)) {
+		ctx = READ_ONCE(slot->ctx);
+		if (likely(atomic64_try_cmpxchg(&slot->word, &word,
+						mid_word_with(word, MID_FREE)))) {
+			mid_atlas_count_dissociate(atlas);
+			mid_slot_freed(atlas, t, i);
+			rcu_read_unlock();
+			return ctx;
+		}
+	}
+	ctx = mid_atlas_dissociate_slow(atlas, t, mid);
 	rcu_read_unlock();
 	return ctx;
 }

@@ -83,12 +83,12 @@ typedef void (*mid_ctx_fn)(void *ctx, u16 mid, void *arg);
  * @in_use: MIDs in use, @abandoned ones included
  * @slots: slots in service: what can be in use without growing
  * @high_water: the most that were seen in use; it may miss a peak that comes
- *	and goes between two ticks on different CPUs
+ *	and goes between two ticks
  * @abandoned: MIDs in quarantine
  * @waiters: tasks in mid_atlas_associate_wait()
  * @associated: contexts that were given a MID
  * @dissociated: contexts that were taken out; on 32-bit CPUs both counts wrap
- * @stale: dissociates of a MID of an earlier use
+ * @stale: dissociates of a MID of an earlier use, as far as can be told
  * @unknown: dissociates of a MID that never was in use
  * @late: dissociates of a MID in quarantine
  * @exhausted: associates that found all MIDs in use
