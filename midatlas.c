@@ -1200,10 +1200,9 @@ static int mid_atlas_plan(struct mid_atlas *atlas, unsigned int *order,
 	if (mid_atlas_draining(atlas))
 		return -ESHUTDOWN;
 	/* Parked slots come back first; who raised the maximum is at it. */
-	if (spare <= 0 || t->parked)
+	if (spare <= 0 || t->parked || t->order == MID_BITS)
 		return -ENOSPC;
-	*order = clamp(t->order + 1, min_t(unsigned int, MID_FIRST_ORDER, most),
-		       (unsigned int)MID_BITS);
+	*order = max(t->order + 1, min_t(unsigned int, MID_FIRST_ORDER, most));
 	*held = min3((unsigned int)BIT(*order), (unsigned int)spare,
 		     (unsigned int)MID_ATLAS_MAX_MIDS);
 	return 0;
@@ -1312,6 +1311,7 @@ static int mid_slot_confirm(struct mid_atlas *atlas, struct mid_table *t,
 	int mode = atomic_read(&atlas->mode);
 	int err = -EAGAIN;
 	unsigned long flags;
+	bool blocked;
 
 	if (mode & MID_MODE_DRAIN) {
 		err = -ESHUTDOWN;
@@ -1319,10 +1319,14 @@ static int mid_slot_confirm(struct mid_atlas *atlas, struct mid_table *t,
 		err = -ENOSPC;
 	} else if (!(mode & MID_MODE_SHRUNK)) {
 		if (!mid_slot_unique(t, i, word)) {
+			/* Again, under the lock under which it is unblocked. */
 			raw_spin_lock_irqsave(&atlas->lock, flags);
-			mid_slot_block(atlas, t, i, *word);
+			blocked = !mid_slot_unique(t, i, word);
+			if (blocked)
+				mid_slot_block(atlas, t, i, *word);
 			raw_spin_unlock_irqrestore(&atlas->lock, flags);
-			return -EAGAIN;
+			if (blocked)
+				return -EAGAIN;
 		}
 		if (rcu_access_pointer(atlas->table) == t)
 			return 0;
