@@ -6,6 +6,6 @@
 #ifndef _COMPAT_KUNIT_STATIC_STUB_H
 #define _COMPAT_KUNIT_STATIC_STUB_H
 
-#define KUNIT_STATIC_STUB_REDIRECT(real_fn_name, args...) ((void)0)
+#define KUNIT_STATIC_STUB_REDIRECT(args...) ((void)0)
 
 #endif
