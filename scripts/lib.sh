@@ -38,8 +38,8 @@ need() {
 	have apt-get || die "no apt-get here: install the equivalents of these Debian packages by hand: ${missing[*]}"
 	[ "$(id -u)" -eq 0 ] || die "not root, so install what is missing first: sudo apt-get install ${missing[*]}"
 	say "installing ${missing[*]}"
-	install_packages "${missing[@]}" ||
-		die "apt-get could not install ${missing[*]}: check the network and /etc/apt, then run this again"
+	install_packages "${missing[@]}" >"$cache/apt.log" 2>&1 ||
+		die "apt-get could not install ${missing[*]}: see $cache/apt.log, check the network, run this again"
 	for pair; do
 		have "${pair%:*}" || die "still no ${pair%:*}: try apt-get install --reinstall ${pair#*:}"
 	done
@@ -53,14 +53,13 @@ install_packages() {
 		units=(smbd.service nmbd.service)
 		systemctl mask --runtime "${units[@]}"
 	fi
-	apt-get -qq update &&
-	DEBIAN_FRONTEND=noninteractive apt-get -qqy -o Dpkg::Use-Pty=0 \
-		install --no-install-recommends "$@" || return
+	apt-get update &&
+	DEBIAN_FRONTEND=noninteractive apt-get -y install --no-install-recommends "$@" || return
 	for unit in "${units[@]}"; do
 		systemctl unmask --runtime "$unit"
 		systemctl disable "$unit"
 	done
-} >&2
+}
 
 # lock NAME: held to the end of this script, so that two runs do not meet
 lock() {
@@ -71,9 +70,10 @@ lock() {
 # need_space GIB: of free disk space in the cache
 need_space() {
 	local free
-	free=$(df --output=avail -B1G "$cache" | tail -n 1)
-	[ "$free" -ge "$1" ] ||
-		die "$cache has $((free)) GiB free, $1 GiB are needed: free some, or set MIDATLAS_CACHE to a larger disk"
+
+	free=$(($(df --output=avail -B1M "$cache" | tail -n 1) / 1024))
+	[ $free -ge "$1" ] ||
+		die "$1 GiB are needed in $cache, $free are free: free some, or set MIDATLAS_CACHE to a larger disk"
 }
 
 # progress LABEL: counts the build steps on stdin and shows that it is alive:

@@ -66,11 +66,11 @@ find_package() {
 	for suite in $newer_suites; do
 		for mirror in $(mirrors); do
 			echo "deb [signed-by=$keyring] $mirror $suite main" >"$apt/sources.list"
-			private_apt apt-get update >&2 && pick_package $smp_since && return
+			private_apt apt-get update >/dev/null 2>&1 && pick_package $smp_since && return
 		done
 	done
 	rm -f "$apt/sources.list"
-	private_apt apt-get update >&2 && pick_package $oldest
+	private_apt apt-get update >/dev/null 2>&1 && pick_package $oldest
 }
 
 fetch() {
@@ -78,15 +78,16 @@ fetch() {
 
 	have apt-get || die "no apt-get here to fetch a kernel with: set KSRC to the source tree of Linux $wanted"
 	need_space 4
+	trap 'rm -rf "$cache"/*.partial' EXIT
 	rm -rf "$cache"/*.partial
 	apt=$cache/apt.partial
 	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
 
 	say "looking for linux-source-$wanted on this machine's Debian mirror"
 	package=$(find_package) ||
-		die "no kernel source to be had: check the network and /etc/apt, or set KSRC to the source tree of Linux $wanted"
+		die "no kernel source to be had: see what 'apt-get update' says, or set KSRC to the source tree of Linux $wanted"
 	(cd "$apt" && private_apt apt-get download "$package" >&2) ||
-		die "the download of $package failed: check the network and run this again"
+		die "the download of $package failed: check the network, run this again"
 
 	tree=$cache/$package
 	say "unpacking $package"
@@ -94,9 +95,8 @@ fetch() {
 	dpkg-deb --fsys-tarfile "$apt/${package}_"*.deb |
 		tar -xO "./usr/src/$package.tar.xz" | xz -d |
 		tar -x --strip-components=1 -C "$tree.partial" ||
-		die "$package did not unpack: free some disk space and run this again"
+		die "$package did not unpack: free some disk space, run this again"
 	mv "$tree.partial" "$tree"
-	rm -rf "$apt"
 }
 
 if [ -n "${KSRC:-}" ]; then

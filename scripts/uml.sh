@@ -42,7 +42,7 @@ timeout --foreground -s KILL "$seconds" \
 	rootfstype=hostfs rootflags=/ ro init="$dir/guest/$script" con=null con0=fd:0,fd:1 \
 	ignore_loglevel CPUS=$cpus KERNEL="$kernel" WORK="$dir" "$@" </dev/null 2>&1 |
 	tee "$log" | sed -un '/^@ done/d; s/^@ /  /p' >&2 &
-wait $!
+wait $! || true
 
 if grep -E "^\[ *[0-9]+\.[0-9]+\].*($complaints)" "$log" >&2; then
 	die "the kernel complained, see $log"

@@ -24,6 +24,9 @@ mount -t tmpfs tmpfs /tmp
 [ "$(nproc)" -eq "$CPUS" ] || fail "$(nproc) CPUs are up, not $CPUS"
 tell "Linux $(uname -r), $CPUS CPUs"
 
+# With it on, the kernel itself tells what a module leaves behind when it goes.
+[ "$(cat /proc/sys/vm/mem_profiling)" = 1 ] || fail "allocation profiling is off"
+
 # load FILE.ko [PARAMETER...]: insmod, with the kernel's own modules it depends on
 load() {
 	for dep in $(modinfo -F depends "$1" | tr , ' '); do
