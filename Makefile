@@ -27,7 +27,7 @@ demo check kunit kunit-native clean-cache:
 # Not kbuild's own clean: this one needs no headers and knows the products of all kernels.
 clean:
 	@find . -name .git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
-		-o -name '.*.cmd' -o -name '.tmp_*' -o -name modules.order -o -name Module.symvers \) \
+		-o -name '.*.cmd' -o -name '.*.d' -o -name '.tmp_*' -o -name modules.order -o -name Module.symvers \) \
 		-exec rm -rf {} +
 
 .PHONY: help modules demo check kunit kunit-native clean-cache clean

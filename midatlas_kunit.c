@@ -80,7 +80,7 @@ static void shape_desc(const struct shape *shape, char *desc)
 		 shape->max_mids, shape->initial_mids);
 }
 
-/* Every maximum that the issue names, with all slots and with few at first. */
+/* From one MID to all there are, with all slots and with few at first. */
 static const struct shape all_shapes[] = {
 	{ 1, 1 }, { 50, 50 }, { 64, 64 }, { 4096, 4096 }, { 65535, 65535 },
 	{ 1, 0 }, { 50, 0 }, { 64, 1 }, { 4096, 0 }, { 65535, 0 }, { 65535, 1 },
@@ -1755,8 +1755,10 @@ struct letter_race {
 	atomic_t arrivals;
 	bool done;
 	u16 mid;
+	unsigned int gone;	/* letters that were taken out before */
 	unsigned int refused;
 	unsigned int torn;
+	unsigned int late;
 	unsigned int seen;
 	struct letter letter[LETTERS];
 };
@@ -1766,6 +1768,7 @@ static void send_letters(struct letter_race *r)
 	unsigned int i;
 
 	r->done = false;
+	r->gone = 0;
 	memset(r->letter, 0, sizeof(r->letter));
 	meet(&r->arrivals);
 	for (i = 0; i < LETTERS; i++) {
@@ -1776,6 +1779,8 @@ static void send_letters(struct letter_race *r)
 		r->refused += !!mid_atlas_associate(r->atlas, letter,
 						    &letter->mid, GFP_KERNEL);
 		r->refused += mid_atlas_dissociate(r->atlas, r->mid) != letter;
+		/* Pairs with the acquire in read_letters(). */
+		smp_store_release(&r->gone, i + 1);
 		cond_resched();
 	}
 	WRITE_ONCE(r->done, true);
@@ -1784,14 +1789,17 @@ static void send_letters(struct letter_race *r)
 static void read_letters(struct letter_race *r)
 {
 	struct letter *letter, *last = NULL;
-	unsigned long i;
+	unsigned long i, gone;
 
 	meet(&r->arrivals);
 	while (!READ_ONCE(r->done)) {
+		/* Pairs with the release in send_letters(). */
+		gone = smp_load_acquire(&r->gone);
 		rcu_read_lock();
 		letter = mid_atlas_map(r->atlas, r->mid);
 		if (letter) {
 			i = letter - r->letter;
+			r->late += i < gone;
 			r->torn += READ_ONCE(letter->from) != i ||
 				   READ_ONCE(letter->to) != ~i ||
 				   READ_ONCE(letter->mid) != r->mid;
@@ -1833,6 +1841,7 @@ static void map_sees_a_context_only_when_it_is_fully_written(struct kunit *test)
 		   LETTERS * LETTER_ROUNDS);
 	KUNIT_EXPECT_EQ(test, r->refused, 0);
 	KUNIT_EXPECT_EQ(test, r->torn, 0);
+	KUNIT_EXPECT_EQ(test, r->late, 0);
 	KUNIT_EXPECT_GT(test, r->seen, 0);
 }
 

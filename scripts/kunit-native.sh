@@ -18,7 +18,7 @@ copy=$work/midatlas
 copy_sources "$copy"
 { cat "$tree/Kconfig"; echo "source \"$copy/Kconfig\""; } >"$work/Kconfig"
 
-say "building a kernel with the tests in it (about three minutes on two CPUs)"
+say "building a kernel with the tests in it (about five minutes on two CPUs)"
 PYTHONDONTWRITEBYTECODE=1 python3 "$tree/tools/testing/kunit/kunit.py" run --arch=um \
 	--kunitconfig="$top/.kunitconfig" --build_dir="$cache/kunit-native" --jobs="$(nproc)" \
 	--make_options=KBUILD_KCONFIG="$work/Kconfig" \
