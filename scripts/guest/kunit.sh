@@ -6,7 +6,9 @@
 . "${0%/*}/lib.sh"
 
 load ./midatlas.ko || fail "midatlas.ko does not load"
-load ./midatlas_kunit.ko || fail "midatlas_kunit.ko does not load"
-rmmod midatlas_kunit || fail "midatlas_kunit does not unload"
+for tests in midatlas_kunit midatlas_life_kunit; do
+	load ./$tests.ko || fail "$tests.ko does not load"
+	rmmod $tests || fail "$tests does not unload"
+done
 rmmod midatlas || fail "midatlas does not unload"
 done_well
