@@ -6,6 +6,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 
 help:
 	@echo 'make demo           SMB requests through the atlas to a real Samba, in a UML kernel'
+	@echo 'make demo HOSTILE=1 the same client against a hostile server: a million frames'
 	@echo 'make check          everything that gates: builds, checkers, KUnit, a short demo'
 	@echo 'make modules        the modules for the kernel that runs here (KDIR=... for another)'
 	@echo 'make kunit          the KUnit tests alone, as modules'

@@ -1,75 +1,134 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The little of SMB1 that the sample client speaks (MS-CIFS 2.2).
+ * smbecho - a small SMB1 client on midatlas
  *
- * On TCP each message follows four bytes: its kind, and its length in 24 bits,
- * both big-endian.  The message itself is little-endian.
+ * It keeps as many ECHO requests in flight as the server takes, and lives
+ * through all that can become of them: replies, deadlines, submitters that are
+ * killed, connections that die.
+ *
+ *	smbecho_request.c	a request's life: what a client's author is here for
+ *	smbecho_connection.c	the socket, its receiver, and what comes in
+ *	smbecho_main.c		parameters, results, who submits; load and unload
+ *	smb1.h			the messages
  */
 #ifndef _SMBECHO_H
 #define _SMBECHO_H
 
-#include <linux/sizes.h>
+#include <linux/atomic.h>
+#include <linux/completion.h>
+#include <linux/jiffies.h>
+#include <linux/kref.h>
+#include <linux/mutex.h>
+#include <linux/net.h>
+#include <linux/sched.h>
 #include <linux/types.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
 
-#define NBSS_LENGTH		0x00ffffff
-#define NBSS_KEEPALIVE		0x85000000	/* an empty frame; a message has kind 0 */
+#include "../midatlas.h"
+#include "smb1.h"
 
-#define SMB_FRAME_MAX		SZ_64K
+/* What there is to count. */
+enum result {
+	/* The ends of requests.  Each has one. */
+	REPLIED, TIMED_OUT, CANCELLED, RESET,
+	/* How else they leave the atlas: for another try, or to another context. */
+	RESUBMITTED, REASSOCIATED,
+	REQUESTS, REPLIES, ABANDONED, DESTRUCTED, CONNECTIONS,
+	MISMATCHES,		/* answers to another question */
+	UNSOLICITED, MALFORMED,
+	NR_RESULTS
+};
 
-#define SMB_MAGIC		cpu_to_be32(0xff534d42)	/* "\xffSMB" */
-#define SMB_COM_ECHO		0x2b
-#define SMB_COM_NEGOTIATE	0x72
-#define SMB_FLAGS_REPLY		0x80
-#define SMB_FLAGS2_NT_STATUS	cpu_to_le16(0x4000)
-#define SMB_TID_NONE		cpu_to_le16(0xffff)
-#define SMB_MID_UNSOLICITED	0xffff		/* the server speaks unasked */
+#define NR_ENDS		(RESET + 1)
 
-struct smb_header {
-	__be32 magic;
-	u8 command;
-	__le32 status;
-	u8 flags;
-	__le16 flags2;
-	__le16 pid_high;
-	u8 signature[8];
-	__le16 reserved;
-	__le16 tid;
-	__le16 pid_low;
-	__le16 uid;
-	__le16 mid;
-	u8 word_count;
-} __packed;
+extern atomic64_t results[NR_RESULTS];
 
-/* The shortest message there is: no words, no bytes. */
-#define SMB_MESSAGE_MIN		(sizeof(struct smb_header) + sizeof(__le16))
+static inline void count(enum result what)
+{
+	atomic64_inc(&results[what]);
+}
 
-#define SMB_DIALECT		"\2NT LM 0.12"	/* 2: a dialect's name follows */
+void latency_note(u64 ns);
 
-struct smb_negotiate_request {
-	struct smb_header header;
-	__le16 byte_count;
-	char dialect[sizeof(SMB_DIALECT)];
-} __packed;
+/* The module's parameters. */
+struct options {
+	char *server;
+	unsigned int port;
+	unsigned int threads;
+	unsigned int requests;
+	unsigned int payload;
+	unsigned int echo_count;
+	unsigned int several_every;
+	unsigned int reassociate_every;
+	unsigned int tries;
+	unsigned int timeout_ms;
+	unsigned int quarantine_ms;
+};
 
-/* With and without extended security the reply begins alike. */
-#define SMB_NEGOTIATE_WORDS	17
+extern struct options options;
 
-struct smb_negotiate_reply {
-	struct smb_header header;
-	__le16 dialect;
-	u8 security_mode;
-	__le16 max_mpx;
-	/* what this client does not need */
-} __packed;
+static inline unsigned long timeout(void)
+{
+	return msecs_to_jiffies(options.timeout_ms);
+}
 
-#define SMB_ECHO_WORDS		1
+/* A client: one atlas, and one connection after the other. */
+struct client {
+	struct mid_atlas *atlas;
+	struct sockaddr_storage server;
+	bool closing;			/* for good: no further tries */
 
-/* The request, and each of its replies. */
-struct smb_echo {
-	struct smb_header header;
-	__le16 count;		/* replies wanted; in a reply its number, from 1 */
-	__le16 byte_count;
-	u8 data[];
-} __packed;
+	struct mutex send_lock;		/* for one message at a time */
+	struct socket *sock;		/* changed under send_lock, by the receiver */
+	bool up;			/* under send_lock; requests may be sent */
+	wait_queue_head_t up_wait;
+
+	struct task_struct *receiver;
+	void *frame;			/* received last; the receiver's own */
+	unsigned int partial_replies;	/* the receiver's own, too */
+	unsigned long heard;		/* jiffies; when the last good reply came */
+	struct delayed_work sweep;
+};
+
+/* A request: the context of its MID. */
+struct request {
+	struct kref ref;
+	struct rcu_head rcu;		/* who has just mapped it may still look */
+	struct completion done;
+	enum result how;		/* it left the atlas; good when it is done */
+	struct request *heir;		/* its successor if it was REASSOCIATED */
+	bool awaited;			/* by its submitter, who can try again */
+	unsigned int tries;
+	unsigned int wanted;		/* replies */
+	unsigned int got;		/* the receiver's, while in flight */
+	u64 sent;			/* ns */
+	u16 mid;
+	size_t length;
+	u8 message[];			/* as it goes out */
+};
+
+struct request *request_create(size_t length, bool awaited);
+bool request_get(void *ctx);
+void request_put(void *ctx);
+void request_done(struct request *req, enum result how);
+
+int request_issue(struct client *c, struct request *req);
+bool request_finish(struct client *c, struct request *req, int err);
+void request_replace(struct client *c, struct request *req);
+void request_timed_out(void *ctx, u16 mid, void *client);
+void request_reset(void *ctx, u16 mid, void *client);
+void request_destruct(void *ctx, u16 mid, void *client);
+int request_submit(struct client *c, bool wait);
+
+int connection_wait(struct client *c, const struct request *req);
+int connection_send(struct client *c, struct request *req);
+
+int client_start(struct client *c);
+void client_close(struct client *c);
+void client_stop(struct client *c);
+
+struct task_struct *thread_start(int (*fn)(void *), void *data, const char *name);
+void thread_stop(struct task_struct *task);
 
 #endif /* _SMBECHO_H */

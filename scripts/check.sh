@@ -76,4 +76,5 @@ step "shellcheck" shell_scripts
 step "KUnit under UML" scripts/kunit.sh
 step "load and unload under UML" scripts/lifecycle.sh
 step "short demo" env REQUESTS=20000 scripts/demo.sh
+step "hostile server" env FRAMES=20000 scripts/hostile.sh
 summary

@@ -29,7 +29,14 @@ start_smbd() {
 		read only = no
 		guest ok = yes
 	END
-	smbd --foreground --no-process-group --configfile=/tmp/smb.conf >/tmp/smbd.log 2>&1 &
+	run_smbd
+	tell "$(smbd --version) listens on port 445"
+}
+
+# In a process group of its own, which signal_smbd() signals
+run_smbd() {
+	smbd --foreground --configfile=/tmp/smb.conf >/tmp/smbd.log 2>&1 &
+	smbd=$!
 
 	tries=100
 	until listening; do
@@ -37,5 +44,6 @@ start_smbd() {
 		[ $tries -gt 0 ] || fail "smbd does not listen: $(tail -n 1 /tmp/smbd.log)"
 		sleep 0.1
 	done
-	tell "$(smbd --version) listens on port 445"
 }
+
+signal_smbd() { kill -s "$1" -- "-$smbd"; }

@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * smbecho - parameters, results, and who submits
+ *
+ * Loading the module has @threads kernel threads submit @requests requests.  More
+ * come from any process that writes a number to debugfs, smbecho/submit: it
+ * sends so many requests, one after the other, and can be killed at any time.
+ * If it opened the file with O_NONBLOCK it does not wait for the replies.
+ *
+ * What happened can be read in smbecho/result.  At the end the kernel's log has
+ * the sum: requests = replied + timed out + cancelled + reset.
+ */
+
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/bitops.h>
+#include <linux/debugfs.h>
+#include <linux/fs.h>
+#include <linux/inet.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/module.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/seq_file.h>
+#include <net/net_namespace.h>
+
+#include "smbecho.h"
+
+#define THREADS_MAX	256
+
+struct options options = {
+	.server = "127.0.0.1",
+	.port = 445,
+	.threads = 64,
+	.requests = 100000,
+	.payload = 64,
+	.echo_count = 3,
+	.several_every = 4,
+	.reassociate_every = 5,
+	.tries = 5,
+	.timeout_ms = 10000,
+	.quarantine_ms = 20000,
+};
+
+module_param_named(server, options.server, charp, 0444);
+MODULE_PARM_DESC(server, "IPv4 or IPv6 address of the server");
+
+module_param_named(port, options.port, uint, 0444);
+MODULE_PARM_DESC(port, "TCP port of the server");
+
+module_param_named(threads, options.threads, uint, 0444);
+MODULE_PARM_DESC(threads, "kernel threads that submit requests");
+
+module_param_named(requests, options.requests, uint, 0444);
+MODULE_PARM_DESC(requests, "requests that they submit");
+
+module_param_named(payload, options.payload, uint, 0444);
+MODULE_PARM_DESC(payload, "bytes that each request has echoed");
+
+module_param_named(echo_count, options.echo_count, uint, 0444);
+MODULE_PARM_DESC(echo_count, "replies to a request that wants several");
+
+module_param_named(several_every, options.several_every, uint, 0444);
+MODULE_PARM_DESC(several_every, "one request in so many wants several replies (0: none)");
+
+module_param_named(reassociate_every, options.reassociate_every, uint, 0444);
+MODULE_PARM_DESC(reassociate_every, "one of those in so many changes its context in flight (0: none)");
+
+module_param_named(tries, options.tries, uint, 0444);
+MODULE_PARM_DESC(tries, "how often a request is sent if the connection dies");
+
+module_param_named(timeout_ms, options.timeout_ms, uint, 0444);
+MODULE_PARM_DESC(timeout_ms, "deadline of a request, of a wait for a MID, of a connect");
+
+module_param_named(quarantine_ms, options.quarantine_ms, uint, 0444);
+MODULE_PARM_DESC(quarantine_ms, "how long the MID of a killed request waits for its reply");
+
+static struct client client;
+static struct task_struct *submitters[THREADS_MAX];
+static atomic_t submitters_left;
+static atomic_t writers;	/* processes that submit */
+static atomic_t requests_left;
+static u64 started, finished;	/* ns */
+
+/* Results */
+
+atomic64_t results[NR_RESULTS];
+
+static const char * const result_names[NR_RESULTS] = {
+	[REPLIED]	= "replied",
+	[TIMED_OUT]	= "timed_out",
+	[CANCELLED]	= "cancelled",
+	[RESET]		= "reset",
+	[RESUBMITTED]	= "resubmitted",
+	[REASSOCIATED]	= "reassociated",
+	[REQUESTS]	= "requests",
+	[REPLIES]	= "replies",
+	[ABANDONED]	= "abandoned",
+	[DESTRUCTED]	= "destructed",
+	[CONNECTIONS]	= "connections",
+	[MISMATCHES]	= "mismatches",
+	[UNSOLICITED]	= "unsolicited",
+	[MALFORMED]	= "malformed",
+};
+
+static s64 result(enum result what)
+{
+	return atomic64_read(&results[what]);
+}
+
+static s64 requests_not_ended(void)
+{
+	s64 ended = 0;
+	int i;
+
+	for (i = 0; i < NR_ENDS; i++)
+		ended += result(i);
+	return result(REQUESTS) - ended;
+}
+
+/* Latencies, to within an eighth: eight buckets for each power of two. */
+
+#define LATENCY_BUCKETS	(8 * 62)
+
+static atomic_t latencies[LATENCY_BUCKETS];
+
+void latency_note(u64 ns)
+{
+	unsigned int shift = fls64(ns | 8) - 4;
+
+	atomic_inc(&latencies[8 * shift + (ns >> shift)]);
+}
+
+static u64 latency_percentile(unsigned int percent)
+{
+	unsigned int bucket, shift;
+	u64 all = 0, seen = 0;
+
+	for (bucket = 0; bucket < LATENCY_BUCKETS; bucket++)
+		all += atomic_read(&latencies[bucket]);
+	for (bucket = 0; bucket < LATENCY_BUCKETS - 1; bucket++) {
+		seen += atomic_read(&latencies[bucket]);
+		if (seen * 100 >= all * percent)
+			break;
+	}
+	shift = bucket < 16 ? 0 : bucket / 8 - 1;
+	return (u64)(bucket - 8 * shift) << shift;
+}
+
+static int result_show(struct seq_file *m, void *unused)
+{
+	/* Pairs with submitter(): who reads "done" reads all that they did. */
+	bool done = !atomic_read_acquire(&submitters_left);
+	u64 ns = (done ? finished : ktime_get_ns()) - started;
+	struct mid_atlas_stats stats;
+	int i;
+
+	mid_atlas_stats(client.atlas, &stats);
+	seq_printf(m, "state %s\n", done ? "done" : "running");
+	for (i = 0; i < NR_RESULTS; i++)
+		seq_printf(m, "%s %lld\n", result_names[i], result(i));
+	seq_printf(m, "not_ended %lld\n", requests_not_ended());
+	seq_printf(m, "max_mpx %u\n", stats.max);
+	seq_printf(m, "in_flight %u\n", stats.in_use - stats.abandoned);
+	seq_printf(m, "peak_in_flight %u\n", stats.high_water);
+	seq_printf(m, "waiting %u\n", stats.waiters);
+	seq_printf(m, "writers %d\n", atomic_read(&writers));
+	seq_printf(m, "late %llu\n", stats.late);
+	seq_printf(m, "stale %llu\n", stats.stale);
+	seq_printf(m, "unknown %llu\n", stats.unknown);
+	seq_printf(m, "requests_per_s %llu\n",
+		   div64_u64(result(REPLIED) * NSEC_PER_SEC, ns | 1));
+	seq_printf(m, "latency_p50_ns %llu\n", latency_percentile(50));
+	seq_printf(m, "latency_p99_ns %llu\n", latency_percentile(99));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(result);
+
+/* Submitters */
+
+static ssize_t submit_write(struct file *file, const char __user *buf,
+			    size_t size, loff_t *pos)
+{
+	bool wait = !(file->f_flags & O_NONBLOCK);
+	unsigned int n;
+	int err;
+
+	err = kstrtouint_from_user(buf, size, 0, &n);
+	atomic_inc(&writers);
+	while (!err && n--)
+		err = request_submit(&client, wait);
+	atomic_dec(&writers);
+	return err ?: size;
+}
+
+/* The module stays as long as somebody has this open. */
+static const struct file_operations submit_fops = {
+	.owner = THIS_MODULE,
+	.open = nonseekable_open,
+	.write = submit_write,
+};
+
+static int submitter(void *unused)
+{
+	while (!READ_ONCE(client.closing) &&
+	       atomic_dec_if_positive(&requests_left) >= 0)
+		request_submit(&client, true);
+
+	/* The last one; pairs with result_show(). */
+	WRITE_ONCE(finished, ktime_get_ns());
+	atomic_dec_return_release(&submitters_left);
+	return 0;
+}
+
+/* Threads.  They may end by themselves, and are held until they are stopped. */
+
+struct task_struct *thread_start(int (*fn)(void *), void *data, const char *name)
+{
+	struct task_struct *task = kthread_create(fn, data, "%s", name);
+
+	if (!IS_ERR(task)) {
+		get_task_struct(task);
+		wake_up_process(task);
+	}
+	return task;
+}
+
+/* kthread_stop() interrupts, like a signal, what the thread may wait for. */
+void thread_stop(struct task_struct *task)
+{
+	kthread_stop(task);
+	put_task_struct(task);
+}
+
+static int submitters_start(void)
+{
+	struct task_struct *task;
+	unsigned int i;
+
+	atomic_set(&requests_left, options.requests);
+	atomic_set(&submitters_left, options.threads);
+	for (i = 0; i < options.threads; i++) {
+		task = thread_start(submitter, NULL, "smbecho-submit");
+		if (IS_ERR(task))
+			return PTR_ERR(task);
+		submitters[i] = task;
+	}
+	return 0;
+}
+
+static void submitters_stop(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < options.threads && submitters[i]; i++)
+		thread_stop(submitters[i]);
+}
+
+/* Parameters */
+
+static const struct {
+	const char *name;
+	const unsigned int *value;
+	unsigned int min;
+	unsigned int max;
+} limits[] = {
+	{ "port", &options.port, 1, 0xffff },
+	{ "threads", &options.threads, 0, THREADS_MAX },
+	{ "requests", &options.requests, 0, INT_MAX },
+	{ "payload", &options.payload, sizeof(u32), 4096 },
+	{ "echo_count", &options.echo_count, 1, 16 },
+	{ "tries", &options.tries, 1, 100 },
+	{ "timeout_ms", &options.timeout_ms, 10, 3600000 },
+	{ "quarantine_ms", &options.quarantine_ms, 0, 3600000 },
+};
+
+static int __init check_options(void)
+{
+	char service[sizeof("65535")];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(limits); i++) {
+		if (*limits[i].value < limits[i].min ||
+		    *limits[i].value > limits[i].max) {
+			pr_err("%s must be between %u and %u\n",
+			       limits[i].name, limits[i].min, limits[i].max);
+			return -EINVAL;
+		}
+	}
+	snprintf(service, sizeof(service), "%u", options.port);
+	if (inet_pton_with_scope(&init_net, AF_UNSPEC, options.server, service,
+				 &client.server)) {
+		pr_err("server must be an IPv4 or IPv6 address, not \"%s\"\n",
+		       options.server);
+		return -EINVAL;
+	}
+	return 0;
+}
+
+/* Load and unload */
+
+static struct dentry *debugfs_dir;
+
+static void smbecho_stop(void)
+{
+	debugfs_remove(debugfs_dir);
+	client_close(&client);
+	submitters_stop();
+	client_stop(&client);
+	pr_info("requests %lld = replied %lld + timed_out %lld + cancelled %lld + reset %lld, unaccounted %lld, destructed %lld\n",
+		result(REQUESTS), result(REPLIED), result(TIMED_OUT),
+		result(CANCELLED), result(RESET), requests_not_ended(),
+		result(DESTRUCTED));
+}
+
+static int __init smbecho_init(void)
+{
+	int err;
+
+	err = check_options();
+	if (!err)
+		err = client_start(&client);
+	if (err)
+		return err;
+	started = ktime_get_ns();
+	err = submitters_start();
+	if (err) {
+		smbecho_stop();
+		return err;
+	}
+	debugfs_dir = debugfs_create_dir(KBUILD_MODNAME, NULL);
+	debugfs_create_file("result", 0444, debugfs_dir, NULL, &result_fops);
+	debugfs_create_file("submit", 0200, debugfs_dir, NULL, &submit_fops);
+	return 0;
+}
+module_init(smbecho_init);
+
+static void __exit smbecho_exit(void)
+{
+	smbecho_stop();
+}
+module_exit(smbecho_exit);
+
+MODULE_DESCRIPTION("A small SMB1 client on midatlas: ECHO requests");
+MODULE_LICENSE("GPL");

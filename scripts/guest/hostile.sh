@@ -1,0 +1,108 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Lets the sample client meet each of BEHAVIOURS of the hostile server, and then
+# the storm until it has received FRAMES hostile frames. Prints the client's
+# results of that, each line after "= ".
+
+. "${0%/*}/lib.sh"
+
+debugfs=/sys/kernel/debug/smbecho
+hostile=guest/hostile.py
+deadline=500
+
+# The client's results as variables, these among them
+state='' replied=0 unknown=0 stale=0 late=0 unsolicited=0 malformed=0 mismatches=0
+read_result() {
+	while read -r key value; do
+		eval "$key=\$value"
+	done <$debugfs/result
+}
+
+# as_expected NAME EXPECTED...: "KEY>VALUE" or "KEY=VALUE"
+as_expected() {
+	name=$1
+	shift
+	for expected; do
+		eval "value=\$${expected%%[>=]*}"
+		case $expected in
+		*'>'*) test "$value" -gt "${expected#*>}" ;;
+		*) test "$value" -eq "${expected#*=}" ;;
+		esac || fail "$name: $value, not $expected, in: $(tr '\n' ' ' <$debugfs/result)"
+	done
+}
+
+meet() {
+	insmod samples/smbecho.ko port="$1" requests=200 tries=2 timeout_ms=$deadline ||
+		fail "smbecho.ko does not load"
+	while read_result && [ "$state" = running ]; do
+		sleep 0.1
+	done
+	shift
+	as_expected "$@"
+	rmmod smbecho || fail "smbecho does not unload"
+}
+
+# Five more submitters, which are killed soon
+kill_some() {
+	pids=
+	for _ in 1 2 3 4 5; do
+		(echo 1000000 >$debugfs/submit) 2>/dev/null &
+		pids="$pids $!"
+	done
+	sleep 0.2
+	# shellcheck disable=SC2086
+	kill -KILL $pids
+}
+
+meet_storm() {
+	insmod samples/smbecho.ko port="$1" requests=2147483647 timeout_ms=$deadline ||
+		fail "smbecho.ko does not load"
+	while
+		read_result
+		[ $((unknown + stale + late + unsolicited + malformed + mismatches)) -lt "$FRAMES" ]
+	do
+		kill_some
+		sleep 0.1
+	done
+
+	# After it the client must still be there.
+	kill -USR1 $server
+	goal=$((replied + 1000))
+	while read_result && [ "$replied" -lt $goal ]; do
+		sleep 0.1
+	done
+	shift
+	as_expected "$@"
+	sed 's/^/= /' $debugfs/result
+	rmmod smbecho || fail "smbecho does not unload"
+}
+
+busybox ifconfig lo up
+python3 $hostile --seed "$SEED" --deadline-ms $deadline >/tmp/hostile.log &
+server=$!
+until grep -q seed /tmp/hostile.log; do
+	sleep 0.1
+done
+load ./midatlas.ko || fail "midatlas.ko does not load"
+
+python3 $hostile --list >/tmp/behaviours
+met=0
+while read -r port name expected; do
+	case ,$BEHAVIOURS, in
+	*,"$name",* | ,all,) ;;
+	*) continue ;;
+	esac
+	# shellcheck disable=SC2086
+	if [ "$name" = storm ]; then
+		tell "the client has survived $met behaviours; now the storm, with $(cat /tmp/hostile.log)"
+		meet_storm "$port" storm $expected
+		tell "$(tail -n 1 /tmp/hostile.log)"
+	else
+		meet "$port" "$name" $expected
+	fi
+	met=$((met + 1))
+done </tmp/behaviours
+echo "= met $met"
+rmmod midatlas || fail "midatlas does not unload"
+done_well
