@@ -17,7 +17,7 @@ config=$top/scripts/uml.config
 check_config() {
 	local lost
 
-	lost=$(grep -h ^CONFIG_ "$config" | grep -vxFf "$out/.config") || return 0
+	lost=$(grep ^CONFIG_ "$out/wanted" | grep -vxFf "$out/.config") || return 0
 	case $version in
 	6.*) say "Linux $version has no ${lost//$'\n'/, }" ;;
 	*) die "Linux $version does not take ${lost//$'\n'/, }: mend scripts/uml.config" ;;
@@ -27,8 +27,10 @@ check_config() {
 build() {
 	need_space 1
 	mkdir -p "$out"
-	echo "$src" >"$out/tree"
-	make -C "$src" O="$out" ARCH=um KCONFIG_ALLCONFIG="$config" allnoconfig >"$out/log" 2>&1 ||
+	cp "$config" "$out/wanted"
+	# What SYSCTL was then called
+	[[ $version != 6.* ]] || echo CONFIG_PROC_SYSCTL=y >>"$out/wanted"
+	make -C "$src" O="$out" ARCH=um KCONFIG_ALLCONFIG="$out/wanted" allnoconfig >"$out/log" 2>&1 ||
 		die "Linux $version could not be configured, see $out/log"
 	check_config
 	say "building UML $version once, in $out (five to ten minutes on two CPUs)"
