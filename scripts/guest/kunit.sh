@@ -6,9 +6,10 @@
 . "${0%/*}/lib.sh"
 
 load ./midatlas.ko || fail "midatlas.ko does not load"
-for tests in midatlas_kunit midatlas_life_kunit; do
-	load ./$tests.ko || fail "$tests.ko does not load"
-	rmmod $tests || fail "$tests does not unload"
+for module in $(echo "$MODULES" | tr , ' '); do
+	tell "$module"
+	load "./$module.ko" || fail "$module.ko does not load"
+	rmmod "$module" || fail "$module does not unload"
 done
 rmmod midatlas || fail "midatlas does not unload"
 done_well
