@@ -25,6 +25,7 @@
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
 #include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/prandom.h>
 #include <linux/rcupdate.h>
@@ -60,10 +61,18 @@ static void *map_rcu(struct mid_atlas *atlas, u16 mid)
 	return ctx;
 }
 
+static void test_free(struct kunit_resource *res)
+{
+	kvfree(res->data);
+}
+
+/* Zeroed, and freed after the test.  Large ones do not need adjacent pages. */
 static void *test_alloc(struct kunit *test, size_t size)
 {
-	void *p = kunit_kzalloc(test, size, GFP_KERNEL);
+	void *p = kvzalloc(size, GFP_KERNEL);
 
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	p = kunit_alloc_resource(test, NULL, test_free, GFP_KERNEL, p);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	return p;
 }

@@ -453,10 +453,7 @@ free_frame:
 	return err;
 }
 
-/*
- * No further requests.  What is in flight has a second to be replied; after that
- * what a submitter waits for still has its deadline.
- */
+/* No further requests.  What is in flight has a second to be replied. */
 void client_close(struct client *c)
 {
 	WRITE_ONCE(c->closing, true);

@@ -204,6 +204,7 @@ static const struct file_operations submit_fops = {
 
 static int submitter(void *unused)
 {
+	allow_signal(SIGKILL);
 	while (!READ_ONCE(client.closing) &&
 	       atomic_dec_if_positive(&requests_left) >= 0)
 		request_submit(&client, true);
@@ -250,12 +251,15 @@ static int submitters_start(void)
 	return 0;
 }
 
+/* Who still waits for a reply is killed, as a process would be. */
 static void submitters_stop(void)
 {
 	unsigned int i;
 
-	for (i = 0; i < options.threads && submitters[i]; i++)
+	for (i = 0; i < options.threads && submitters[i]; i++) {
+		send_sig(SIGKILL, submitters[i], 1);
 		thread_stop(submitters[i]);
+	}
 }
 
 /* Parameters */

@@ -19,16 +19,28 @@ read_result() {
 	done <$debugfs/result
 }
 
-# as_expected NAME EXPECTED...: "KEY>VALUE" or "KEY=VALUE"
+# holds EXPECTED: "KEY>VALUE" or "KEY=VALUE"
+holds() {
+	eval "value=\$${1%%[>=]*}"
+	case $1 in
+	*'>'*) [ "$value" -gt "${1#*>}" ] ;;
+	*) [ "$value" -eq "${1#*=}" ] ;;
+	esac
+}
+
+# as_expected NAME EXPECTED...: soon, as a reconnect may just be under way
 as_expected() {
 	name=$1
 	shift
 	for expected; do
-		eval "value=\$${expected%%[>=]*}"
-		case $expected in
-		*'>'*) test "$value" -gt "${expected#*>}" ;;
-		*) test "$value" -eq "${expected#*=}" ;;
-		esac || fail "$name: $value, not $expected, in: $(tr '\n' ' ' <$debugfs/result)"
+		tries=50
+		until holds "$expected"; do
+			tries=$((tries - 1))
+			[ $tries -gt 0 ] ||
+				fail "$name: $value, not $expected, in: $(tr '\n' ' ' <$debugfs/result)"
+			sleep 0.1
+			read_result
+		done
 	done
 }
 
