@@ -76,5 +76,5 @@ step "shellcheck" shell_scripts
 step "KUnit under UML" scripts/kunit.sh
 step "load and unload under UML" scripts/lifecycle.sh
 step "short demo" env REQUESTS=20000 scripts/demo.sh
-step "hostile server" env FRAMES=20000 scripts/hostile.sh
+step "hostile server" env FRAMES=20000 BEHAVIOURS=repeated,truncated,short,too_long,reset_in_frame,storm scripts/hostile.sh
 summary
