@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0
+/* Properties that are not a matter of speed: reuse, reach, memory */
+#include <linux/cpumask.h>
+#include <linux/err.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/workqueue.h>
+
+#include "bench.h"
+#include "load.h"
+
+#define BENCH_MEMORY_BYTES	(32u << 20)
+#define BENCH_REUSE_CHUNK	65536u	/* associates between looks at the time */
+#define BENCH_ONE_FREE_ROUNDS	64	/* for each pair of CPUs */
+
+/**
+ * struct bench_set - a table and its requests, without threads
+ * @peer: the peer
+ * @table: its table
+ * @reqs: the requests
+ * @ids: their ids
+ * @filled: how many are in flight
+ * @one: the one that is taken out and put in again
+ */
+struct bench_set {
+	const struct bench_peer *peer;
+	void *table;
+	struct bench_req *reqs;
+	u32 *ids;
+	unsigned int filled;
+	unsigned int one;
+};
+
+static int set_fill(struct bench_set *set, unsigned int depth)
+{
+	int err = 0;
+
+	while (!err && set->filled < depth) {
+		err = set->peer->associate(set->table, &set->reqs[set->filled],
+					   &set->ids[set->filled]);
+		if (!err)
+			set->filled++;
+		cond_resched();
+	}
+	return err;
+}
+
+static struct bench_req *set_dissociate(struct bench_set *set, unsigned int i)
+{
+	return set->peer->dissociate(set->table, set->ids[i], &set->reqs[i]);
+}
+
+static int set_drain(struct bench_set *set)
+{
+	int err = 0;
+
+	while (set->filled) {
+		set->filled--;
+		if (set_dissociate(set, set->filled) != &set->reqs[set->filled])
+			err = -EBADMSG;
+		cond_resched();
+	}
+	return err;
+}
+
+static void set_free(struct bench_set *set)
+{
+	if (!IS_ERR_OR_NULL(set->table))
+		set->peer->destroy(set->table);
+	kvfree(set->reqs);
+	kvfree(set->ids);
+}
+
+static int set_create(struct bench_set *set, const struct bench_peer *peer,
+		      unsigned int max, unsigned int depth)
+{
+	int err = -ENOMEM;
+
+	*set = (struct bench_set){ .peer = peer };
+	set->reqs = kvcalloc(depth, sizeof(*set->reqs), GFP_KERNEL);
+	set->ids = kvcalloc(depth, sizeof(*set->ids), GFP_KERNEL);
+	if (set->reqs && set->ids) {
+		set->table = peer->create(max);
+		err = PTR_ERR_OR_ZERO(set->table);
+	}
+	if (!err)
+		err = set_fill(set, depth);
+	if (err)
+		set_free(set);
+	return err;
+}
+
+/*
+ * Reuse
+ */
+
+/* One more use of some id: how many associates after the one before? */
+static int reuse_once(struct bench_set *set, unsigned int i, u32 *last, u32 now,
+		      u64 *least)
+{
+	u32 id;
+
+	if (set_dissociate(set, i) != &set->reqs[i])
+		return -EBADMSG;
+	if (set->peer->associate(set->table, &set->reqs[i], &set->ids[i]))
+		return -EBADMSG;
+	id = set->ids[i];
+	if (id < BENCH_IDS) {
+		if (last[id])
+			*least = min_t(u64, *least, now - last[id]);
+		last[id] = now;
+	}
+	return 0;
+}
+
+/*
+ * The smallest number of associates between two uses of one id; 0 if no id came
+ * back at all.
+ */
+int bench_reuse(const struct bench_case *c, const struct bench_peer *peer,
+		struct bench_sample *sample)
+{
+	unsigned long end = jiffies + msecs_to_jiffies(c->ms);
+	u64 least = U64_MAX, seed = 0;
+	struct bench_set set;
+	u32 *last, now = 0;
+	int err;
+
+	last = kvcalloc(BENCH_IDS, sizeof(*last), GFP_KERNEL);
+	if (!last)
+		return -ENOMEM;
+	err = set_create(&set, peer, c->max, c->depth);
+	if (err)
+		goto out;
+	do {
+		err = reuse_once(&set, bench_random(&seed, c->depth), last, ++now, &least);
+		cond_resched();
+	} while (!err && (now % BENCH_REUSE_CHUNK || time_before(jiffies, end)));
+	if (!err)
+		err = set_drain(&set);
+	set_free(&set);
+	sample->value = least == U64_MAX ? 0 : least;
+	sample->cycles = now;
+out:
+	kvfree(last);
+	return err;
+}
+
+/*
+ * Reach
+ */
+
+static long one_free_dissociate(void *arg)
+{
+	struct bench_set *set = arg;
+
+	return set_dissociate(set, set->one) == &set->reqs[set->one] ? 0 : -EBADMSG;
+}
+
+static long one_free_associate(void *arg)
+{
+	struct bench_set *set = arg;
+
+	return set->peer->associate(set->table, &set->reqs[set->one],
+				    &set->ids[set->one]);
+}
+
+static int one_free_round(struct bench_set *set, unsigned int from, unsigned int to,
+			  u64 *failed)
+{
+	long err;
+
+	err = work_on_cpu(from, one_free_dissociate, set);
+	if (err)
+		return err;
+	err = work_on_cpu(to, one_free_associate, set);
+	while (err == -ENOSPC) {
+		++*failed;
+		err = one_free_associate(set);
+	}
+	return err;
+}
+
+/*
+ * The table is full but for one request, which any CPU has freed: how often does
+ * another CPU not get it in one call?
+ */
+int bench_one_free(const struct bench_case *c, const struct bench_peer *peer,
+		   struct bench_sample *sample)
+{
+	unsigned int round, from, to;
+	struct bench_set set;
+	u64 seed = 0;
+	int err;
+
+	err = set_create(&set, peer, c->max, c->max);
+	if (err)
+		return err;
+	*sample = (struct bench_sample){};
+	for (round = 0; round < BENCH_ONE_FREE_ROUNDS; round++) {
+		for_each_online_cpu(from) {
+			for_each_online_cpu(to) {
+				set.one = bench_random(&seed, c->max);
+				err = one_free_round(&set, from, to, &sample->value);
+				if (err)
+					goto out;
+				sample->cycles++;
+			}
+		}
+	}
+out:
+	if (!err)
+		err = set_drain(&set);
+	set_free(&set);
+	return err;
+}
+
+/*
+ * Memory
+ */
+
+static u64 memory_free(void)
+{
+	struct sysinfo info;
+
+	/* What was freed after a grace period is not in use. */
+	rcu_barrier();
+	si_meminfo(&info);
+	return (u64)info.freeram * info.mem_unit;
+}
+
+/* Fills each of @n tables with the same requests, whose ids nobody needs. */
+static int memory_fill(const struct bench_case *c, const struct bench_peer *peer,
+		       void **tables, unsigned int n, struct bench_req *reqs)
+{
+	unsigned int i, j;
+	int err;
+	u32 id;
+
+	for (i = 0; i < n; i++) {
+		tables[i] = peer->create(c->max);
+		if (IS_ERR(tables[i]))
+			return PTR_ERR(tables[i]);
+		for (j = 0; j < c->depth && !peer->linked; j++) {
+			err = peer->associate(tables[i], &reqs[j], &id);
+			if (err)
+				return err;
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+/*
+ * The bytes of a table with so many requests in flight: the free memory that very
+ * many of them take away
+ */
+int bench_memory(const struct bench_case *c, const struct bench_peer *peer,
+		 struct bench_sample *sample)
+{
+	unsigned int i, n = max(BENCH_MEMORY_BYTES / (16 * c->max + 1024), 8u);
+	struct bench_req *reqs;
+	int err = -ENOMEM;
+	void **tables;
+	u64 before, after;
+
+	reqs = kvcalloc(c->depth, sizeof(*reqs), GFP_KERNEL);
+	tables = kvcalloc(n, sizeof(*tables), GFP_KERNEL);
+	if (!reqs || !tables)
+		goto out;
+
+	before = memory_free();
+	err = memory_fill(c, peer, tables, n, reqs);
+	after = memory_free();
+	sample->value = before > after ? div_u64(before - after, n) : 0;
+	sample->cycles = n;
+
+	for (i = 0; i < n && !IS_ERR_OR_NULL(tables[i]); i++)
+		peer->destroy(tables[i]);
+	rcu_barrier();
+out:
+	kvfree(tables);
+	kvfree(reqs);
+	return err;
+}

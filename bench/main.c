@@ -1,0 +1,421 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * midatlas_bench - the atlas and every other way, side by side
+ *
+ * Begins when it is loaded.  In debugfs, midatlas_bench/state says how far it is,
+ * and midatlas_bench/results.csv what came of it, one line for each peer and case.
+ * To unload it is to stop it.
+ *
+ * All that can be measured is measured once, then all again, and so on: what
+ * disturbs for a while disturbs a round or two of each, which a median passes
+ * over, and peers that are compared with each other are measured one right after
+ * the other.
+ */
+#define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
+
+#include <linux/cpumask.h>
+#include <linux/debugfs.h>
+#include <linux/err.h>
+#include <linux/kthread.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <linux/moduleparam.h>
+#include <linux/mutex.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/sort.h>
+#include <linux/string.h>
+
+#include "bench.h"
+
+#define BENCH_MAX_ROUNDS	31
+#define BENCH_MAX_SIZES		32
+#define BENCH_MAX_MIDS		65535
+
+static char *peers = "all";
+module_param(peers, charp, 0444);
+MODULE_PARM_DESC(peers, "which of f2,midatlas,array,xa_alloc_cyclic,xa_alloc,idr_cyclic,9p,ida,sbitmap_queue,sbitmap_get,rhashtable,cifs_smb1,cifs_smb2,spinlock,spinlock_irqsave, or all");
+
+static char *tests = "st,mt,pc,lookup,chase";
+module_param(tests, charp, 0444);
+MODULE_PARM_DESC(tests, "which of st,mt,pc,lookup,chase,memory,reuse,full,one_free, or all");
+
+static char *orders = "random";
+module_param(orders, charp, 0444);
+MODULE_PARM_DESC(orders, "in which order requests are retired: random, fifo, or all");
+
+static char *sizes[BENCH_MAX_SIZES] = {
+	"4096/1", "4096/50", "4096/1000", "65535/4096", "65535/65472",
+};
+
+static int nr_sizes = 5;
+module_param_array(sizes, charp, &nr_sizes, 0444);
+MODULE_PARM_DESC(sizes, "maximum/in flight, separated by commas");
+
+static unsigned int threads = 2;
+module_param(threads, uint, 0444);
+MODULE_PARM_DESC(threads, "threads of mt, pc (in pairs) and full, each on a CPU of its own");
+
+static unsigned int rounds = 9;
+module_param(rounds, uint, 0444);
+MODULE_PARM_DESC(rounds, "how often each case is measured; odd, at most 31");
+
+static unsigned int ms = 5;
+module_param(ms, uint, 0444);
+MODULE_PARM_DESC(ms, "how long each time");
+
+static unsigned int check_ms = 100;
+module_param(check_ms, uint, 0444);
+MODULE_PARM_DESC(check_ms, "how long reuse and full go on");
+
+static const struct bench_peer *const all_peers[] = {
+	&bench_f2, &bench_midatlas, &bench_array,
+	&bench_xarray_cyclic, &bench_xarray, &bench_idr_cyclic, &bench_ninep,
+	&bench_ida_array, &bench_sbq, &bench_sbget,
+	&bench_rht, &bench_smb1, &bench_smb2,
+	&bench_spinlock, &bench_spinlock_irq,
+};
+
+/**
+ * struct bench_test - what there is to measure
+ * @name: what the parameter and the results call it
+ * @unit: of the results
+ * @run: how
+ * @pattern: what the threads do
+ * @timed: it is repeated in each round, and lookup-only peers may take part
+ * @alone: by one thread
+ * @full: the table is exactly full
+ */
+struct bench_test {
+	const char *name;
+	const char *unit;
+	bench_run_fn *run;
+	enum bench_pattern pattern;
+	bool timed;
+	bool alone;
+	bool full;
+};
+
+static const struct bench_test all_tests[] = {
+	{ "st", "ps", bench_measure, BENCH_CHURN, .timed = true, .alone = true },
+	{ "mt", "ps", bench_measure, BENCH_CHURN, .timed = true },
+	{ "pc", "ps", bench_measure, BENCH_PC, .timed = true },
+	{ "lookup", "ps", bench_measure, BENCH_LOOKUP, .timed = true, .alone = true },
+	{ "chase", "ps", bench_measure, BENCH_CHASE, .timed = true, .alone = true },
+	{ "memory", "bytes", bench_memory, .alone = true },
+	{ "reuse", "associates", bench_reuse, .alone = true },
+	{ "full", "failed", bench_measure, BENCH_FULL, .full = true },
+	{ "one_free", "failed", bench_one_free, .alone = true, .full = true },
+};
+
+/**
+ * struct bench_row - a line of the results
+ * @test: what was measured
+ * @peer: of whom
+ * @c: under which conditions
+ * @nr: how often
+ * @disturbed: how many of these are not to be trusted
+ * @cycles: how many cycles that was in all
+ * @values: what came of it each time; sorted in the end
+ */
+struct bench_row {
+	const struct bench_test *test;
+	const struct bench_peer *peer;
+	struct bench_case c;
+	unsigned int nr;
+	unsigned int disturbed;
+	u64 cycles;
+	u64 values[BENCH_MAX_ROUNDS];
+};
+
+static struct bench_row *rows;
+static unsigned int nr_rows;
+static struct task_struct *task;
+static struct dentry *dir;
+
+static const char *state = "running"; /* then done, stopped, or what was wrong */
+static unsigned int rounds_done;
+static unsigned int rows_done;
+
+/*
+ * The plan
+ */
+
+/* Is @name in @list, whose members are separated by commas? */
+static bool bench_listed(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+	const char *p;
+
+	if (!strcmp(list, "all"))
+		return true;
+	for (p = list; p; p = strchr(p, ',')) {
+		p += *p == ',';
+		if (!strncmp(p, name, len) && (!p[len] || p[len] == ','))
+			return true;
+	}
+	return false;
+}
+
+/* Is there a @found one for each member of @list? */
+static bool bench_all_known(const char *param, const char *list, unsigned int found)
+{
+	unsigned int members = 1;
+	const char *p;
+
+	for (p = list; (p = strchr(p, ',')); p++)
+		members++;
+	if (!strcmp(list, "all") || found == members)
+		return true;
+	pr_err("%s=%s: not all of these exist, see modinfo\n",
+	       param, list);
+	return false;
+}
+
+static bool bench_params_known(void)
+{
+	unsigned int i, nr_peers = 0, nr_tests = 0, nr_orders;
+
+	for (i = 0; i < ARRAY_SIZE(all_peers); i++)
+		nr_peers += bench_listed(peers, all_peers[i]->name);
+	for (i = 0; i < ARRAY_SIZE(all_tests); i++)
+		nr_tests += bench_listed(tests, all_tests[i].name);
+	nr_orders = bench_listed(orders, "random") + bench_listed(orders, "fifo");
+	return bench_all_known("peers", peers, nr_peers) &&
+	       bench_all_known("tests", tests, nr_tests) &&
+	       bench_all_known("orders", orders, nr_orders);
+}
+
+static bool bench_applies(const struct bench_test *test, const struct bench_peer *peer,
+			  const struct bench_case *c)
+{
+	if (peer->deepest && c->depth > peer->deepest)
+		return false;
+	if (peer->lookup_only)
+		return c->pattern == BENCH_LOOKUP || c->pattern == BENCH_CHASE;
+	if (test->full && (peer->unbounded || c->depth != c->max))
+		return false;
+	return test->timed || !peer->proposed;
+}
+
+static void bench_plan_case(const struct bench_test *test, const struct bench_case *c)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(all_peers); i++) {
+		if (!bench_listed(peers, all_peers[i]->name) ||
+		    !bench_applies(test, all_peers[i], c))
+			continue;
+		rows[nr_rows++] = (struct bench_row){
+			.test = test, .peer = all_peers[i], .c = *c,
+		};
+	}
+}
+
+static int bench_plan_size(const struct bench_test *test, const char *size)
+{
+	struct bench_case c = {
+		.pattern = test->pattern,
+		.threads = test->alone ? 1 : threads,
+		.ms = test->timed ? ms : check_ms,
+	};
+	char end;
+
+	if (c.pattern == BENCH_PC && c.threads % 2)
+		return 0;
+	if (sscanf(size, "%u/%u%c", &c.max, &c.depth, &end) != 2 || !c.depth ||
+	    c.depth > c.max || c.max > BENCH_MAX_MIDS) {
+		pr_err("sizes=%s: give maximum/in flight, as 4096/50\n", size);
+		return -EINVAL;
+	}
+	if (bench_listed(orders, "random")) {
+		c.random = true;
+		bench_plan_case(test, &c);
+	}
+	if (bench_listed(orders, "fifo") && test->timed) {
+		c.random = false;
+		bench_plan_case(test, &c);
+	}
+	return 0;
+}
+
+static int bench_plan(void)
+{
+	unsigned int i, j;
+	int err;
+
+	if (!bench_params_known())
+		return -EINVAL;
+	rows = kvcalloc(2 * ARRAY_SIZE(all_tests) * nr_sizes * ARRAY_SIZE(all_peers),
+			sizeof(*rows), GFP_KERNEL);
+	if (!rows)
+		return -ENOMEM;
+	for (i = 0; i < ARRAY_SIZE(all_tests); i++) {
+		if (!bench_listed(tests, all_tests[i].name))
+			continue;
+		for (j = 0; j < nr_sizes; j++) {
+			err = bench_plan_size(&all_tests[i], sizes[j]);
+			if (err)
+				return err;
+		}
+	}
+	if (nr_rows)
+		return 0;
+	pr_err("nothing to do: no peer fits these tests and sizes\n");
+	return -EINVAL;
+}
+
+/*
+ * The work
+ */
+
+static int bench_row_run(struct bench_row *row)
+{
+	struct bench_sample sample = {};
+	int err;
+
+	err = row->test->run(&row->c, row->peer, &sample);
+	if (err) {
+		pr_err("%s of %s with %u of %u in flight: error %d\n", row->test->name,
+		       row->peer->name, row->c.depth, row->c.max, err);
+		return err;
+	}
+	row->values[row->nr++] = sample.value;
+	row->disturbed += sample.disturbed;
+	row->cycles += sample.cycles;
+	return 0;
+}
+
+static int bench_round(unsigned int round)
+{
+	int err;
+
+	for (rows_done = 0; rows_done < nr_rows; rows_done++) {
+		if (round && !rows[rows_done].test->timed)
+			continue;
+		if (kthread_should_stop())
+			return -EINTR;
+		err = bench_row_run(&rows[rows_done]);
+		if (err)
+			return err;
+		cond_resched();
+	}
+	return 0;
+}
+
+static int bench_compare(const void *a, const void *b)
+{
+	u64 x = *(const u64 *)a, y = *(const u64 *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static int bench_main(void *unused)
+{
+	unsigned int i;
+	int err = 0;
+
+	while (!err && rounds_done < rounds) {
+		err = bench_round(rounds_done);
+		rounds_done++;
+	}
+	for (i = 0; i < nr_rows; i++)
+		sort(rows[i].values, rows[i].nr, sizeof(u64), bench_compare, NULL);
+	/* The results before the news; pairs with results_show(). */
+	smp_store_release(&state, !err ? "done" : err == -EINTR ? "stopped" : "failed");
+	pr_info("%s\n", state);
+
+	set_current_state(TASK_INTERRUPTIBLE);
+	while (!kthread_should_stop()) {
+		schedule();
+		set_current_state(TASK_INTERRUPTIBLE);
+	}
+	__set_current_state(TASK_RUNNING);
+	return 0;
+}
+
+/*
+ * debugfs
+ */
+
+static int state_show(struct seq_file *m, void *unused)
+{
+	unsigned int done = READ_ONCE(rounds_done) * nr_rows + READ_ONCE(rows_done);
+
+	seq_printf(m, "%s %u %%\n", READ_ONCE(state),
+		   min(done * 100 / (rounds * nr_rows), 100u));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(state);
+
+static void results_show_row(struct seq_file *m, const struct bench_row *row)
+{
+	seq_printf(m, "%s,%s,%s,%u,%u,%u,%s,%u,%u,%llu,%llu,%llu,%llu\n",
+		   row->test->name, row->peer->name, row->c.random ? "random" : "fifo",
+		   row->c.threads, row->c.max, row->c.depth, row->test->unit,
+		   row->nr, row->disturbed, row->cycles, row->values[row->nr / 2],
+		   row->values[0], row->values[row->nr - 1]);
+}
+
+/* Empty as long as it runs */
+static int results_show(struct seq_file *m, void *unused)
+{
+	unsigned int i;
+
+	/* Pairs with the release in bench_main(). */
+	if (!strcmp(smp_load_acquire(&state), "running"))
+		return 0;
+	seq_puts(m, "test,peer,order,threads,max,in_flight,unit,rounds,disturbed,cycles,median,least,most\n");
+	for (i = 0; i < nr_rows; i++)
+		if (rows[i].nr)
+			results_show_row(m, &rows[i]);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(results);
+
+static int __init bench_init(void)
+{
+	int err;
+
+	if (!(rounds % 2) || rounds > BENCH_MAX_ROUNDS || !ms || !check_ms) {
+		pr_err("rounds is odd and at most %d, ms and check_ms are not 0\n",
+		       BENCH_MAX_ROUNDS);
+		return -EINVAL;
+	}
+	if (!threads || threads > num_online_cpus()) {
+		pr_err("threads=%u: give 1 to %u, as many CPUs there are\n",
+		       threads, num_online_cpus());
+		return -EINVAL;
+	}
+	err = bench_plan();
+	if (err)
+		goto err;
+	task = kthread_create(bench_main, NULL, "midatlas_bench");
+	if (IS_ERR(task)) {
+		err = PTR_ERR(task);
+		goto err;
+	}
+	dir = debugfs_create_dir("midatlas_bench", NULL);
+	debugfs_create_file("state", 0444, dir, NULL, &state_fops);
+	debugfs_create_file("results.csv", 0444, dir, NULL, &results_fops);
+	wake_up_process(task);
+	return 0;
+
+err:
+	kvfree(rows);
+	return err;
+}
+
+static void __exit bench_exit(void)
+{
+	kthread_stop(task);
+	debugfs_remove_recursive(dir);
+	kvfree(rows);
+}
+
+module_init(bench_init);
+module_exit(bench_exit);
+
+MODULE_DESCRIPTION("Compares the MID atlas with all other ways to keep track of requests");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,619 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * One measurement: a table, requests in flight, threads that retire them and send
+ * them out again
+ *
+ * What is measured is the time that a thread, or a pair of threads, takes for one
+ * cycle.
+ */
+#include <linux/atomic.h>
+#include <linux/bitmap.h>
+#include <linux/completion.h>
+#include <linux/cpumask.h>
+#include <linux/err.h>
+#include <linux/kthread.h>
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/sched.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+
+#include "bench.h"
+#include "load.h"
+
+#define BENCH_BATCH		64u	/* the most that a pair hands over at a time */
+#define BENCH_WINDOW		4	/* batches by which a pair may drift apart */
+#define BENCH_CHUNK_NS		(100 * NSEC_PER_USEC)
+#define BENCH_WARM_UP_NS	(50 * NSEC_PER_MSEC)
+#define BENCH_REPEATS		4
+
+/**
+ * struct bench_thread - one of the threads of a measurement
+ * @run: the measurement
+ * @load: its requests; a pair shares them
+ * @loop: what it does
+ * @task: the thread
+ * @cycles: how often it did that; 0 for those who only consume
+ * @ns: in this time
+ * @probe_ns: how long bench_probe() took, at worst
+ * @ok: all results were right
+ */
+struct bench_thread {
+	struct bench_run *run;
+	struct bench_load *load;
+	bench_loop_fn *loop;
+	struct task_struct *task;
+	u64 cycles;
+	u64 ns;
+	u64 probe_ns;
+	bool ok;
+};
+
+/**
+ * struct bench_run - a measurement
+ * @c: the case
+ * @peer: the peer
+ * @table: its table
+ * @used: the ids in flight, while the table is exactly full
+ * @loads: one for each thread, or for each pair
+ * @nr_loads: how many
+ * @threads: the threads
+ * @ready: threads that have not yet come to the start line
+ * @done: completed by each thread
+ */
+struct bench_run {
+	const struct bench_case *c;
+	const struct bench_peer *peer;
+	void *table;
+	unsigned long *used;
+	struct bench_load *loads;
+	unsigned int nr_loads;
+	struct bench_thread *threads;
+	atomic_t ready;
+	struct completion done;
+};
+
+/*
+ * Is the CPU all ours?
+ *
+ * A virtual CPU shares its core with other guests, who come and go.  What waits for
+ * memory or for atomic operations hardly notices, what is limited by the number
+ * of its instructions takes up to twice as long: that distorts the ratios.  A fixed
+ * piece of work of the latter kind tells.
+ */
+
+static u64 bench_probe_once(void)
+{
+	u64 a = 1, b = 2, c = 3, d = 4, start = ktime_get_ns();
+	unsigned int i;
+
+	for (i = 0; i < 8192; i++) {
+		a ^= a << 13;
+		b ^= b << 13;
+		c ^= c << 13;
+		d ^= d << 13;
+		OPTIMIZER_HIDE_VAR(a);
+		OPTIMIZER_HIDE_VAR(b);
+		OPTIMIZER_HIDE_VAR(c);
+		OPTIMIZER_HIDE_VAR(d);
+	}
+	return ktime_get_ns() - start;
+}
+
+/* The best of three: a timer interrupt does not count. */
+static u64 bench_probe(void)
+{
+	return min3(bench_probe_once(), bench_probe_once(), bench_probe_once());
+}
+
+/* An eighth longer than ever before? */
+static bool run_was_disturbed(const struct bench_run *run)
+{
+	static u64 best = U64_MAX;
+	u64 worst = 0;
+	unsigned int i;
+
+	for (i = 0; i < run->c->threads; i++) {
+		best = min(best, run->threads[i].probe_ns);
+		worst = max(worst, run->threads[i].probe_ns);
+	}
+	return worst > best + best / 8;
+}
+
+/*
+ * Loads
+ */
+
+static void load_free(struct bench_load *load)
+{
+	kvfree(load->reqs);
+	kvfree(load->ids);
+	kvfree(load->ring);
+	kvfree(load->pool);
+}
+
+static int load_alloc(struct bench_load *load, unsigned int depth)
+{
+	load->depth = depth;
+	load->reqs = kvcalloc(depth, sizeof(*load->reqs), GFP_KERNEL);
+	load->ids = kvcalloc(depth, sizeof(*load->ids), GFP_KERNEL);
+	load->ring = kvcalloc(depth, sizeof(*load->ring), GFP_KERNEL);
+	load->pool = kvcalloc(depth, sizeof(*load->pool), GFP_KERNEL);
+	if (!load->reqs || !load->ids || !load->ring || !load->pool)
+		return -ENOMEM;
+	return 0;
+}
+
+/* Proposes the ids from @first on, in random order. */
+static void load_propose(struct bench_load *load, unsigned int first)
+{
+	unsigned int i, other;
+
+	for (i = 0; i < load->depth; i++)
+		load->ids[i] = first + i;
+	for (i = load->depth - 1; i; i--) {
+		other = bench_random(&load->order.seed, i + 1);
+		swap(load->ids[i], load->ids[other]);
+	}
+}
+
+static int load_fill(struct bench_load *load, const struct bench_peer *peer)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < load->depth; i++) {
+		err = peer->associate(load->table, &load->reqs[i], &load->ids[i]);
+		if (err)
+			return err;
+		if (load->used && test_and_set_bit(load->ids[i], load->used))
+			return -EBADMSG;
+		cond_resched();
+	}
+	return 0;
+}
+
+/*
+ * Lays the requests of a pair out: all in the ring if they are retired in order,
+ * else some batches there and the others in the pool.
+ */
+static void load_lay_out(struct bench_load *load)
+{
+	struct bench_token *token;
+	unsigned int i;
+
+	load->batch = clamp(load->depth / 8, 1u, BENCH_BATCH);
+	load->size = load->depth;
+	if (load->order.random)
+		load->size = min(load->depth, BENCH_WINDOW * load->batch);
+	load->held = load->depth - load->size;
+	load->order.below = load->held;
+	load->least = load->batch;
+	if (load->size > BENCH_WINDOW * load->batch)
+		load->least = load->size - (BENCH_WINDOW - 1) * load->batch;
+	load->produced = load->size;
+	load->consumed = 0;
+
+	for (i = 0; i < load->depth; i++) {
+		token = i < load->size ? &load->ring[i] : &load->pool[i - load->size];
+		*token = (struct bench_token){ .req = i, .id = load->ids[i] };
+	}
+}
+
+/* The @i-th of the requests in flight; false if there are not so many */
+static bool load_in_flight(const struct bench_load *load, unsigned int i,
+			   struct bench_token *token)
+{
+	unsigned int in_ring = load->produced - load->consumed;
+
+	if (!load->size) {
+		if (i < load->depth)
+			*token = (struct bench_token){ .req = i, .id = load->ids[i] };
+		return i < load->depth;
+	}
+	if (i < in_ring)
+		*token = load->ring[(load->tail + i) % load->size];
+	else if (i < in_ring + load->held)
+		*token = load->pool[i - in_ring];
+	return i < in_ring + load->held;
+}
+
+static bool load_drain(const struct bench_load *load, const struct bench_peer *peer)
+{
+	struct bench_token token;
+	struct bench_req *req;
+	unsigned int i;
+	bool ok = true;
+
+	for (i = 0; load_in_flight(load, i, &token); i++) {
+		req = &load->reqs[token.req];
+		ok &= peer->map(load->table, token.id) == req;
+		ok &= peer->dissociate(load->table, token.id, req) == req;
+		cond_resched();
+	}
+	return ok;
+}
+
+/*
+ * Threads
+ */
+
+/* Mixes the ids, as they are after some time. */
+static void thread_warm_up(struct bench_thread *thread)
+{
+	u64 end = ktime_get_ns() + BENCH_WARM_UP_NS;
+	struct bench_load *load = thread->load;
+	unsigned int cycles;
+
+	for (cycles = 0; cycles < 2 * load->depth + 1000; cycles += 64) {
+		thread->ok &= thread->run->peer->churn(load, 64);
+		cond_resched();
+		if (ktime_get_ns() > end)
+			break;
+	}
+}
+
+/* Waits for the others. */
+static void thread_start(struct bench_thread *thread)
+{
+	atomic_t *ready = &thread->run->ready;
+
+	thread->probe_ns = bench_probe();
+	atomic_dec(ready);
+	while (atomic_read(ready))
+		cpu_relax();
+}
+
+static void thread_end(struct bench_thread *thread)
+{
+	thread->probe_ns = max(thread->probe_ns, bench_probe());
+}
+
+/* How long to go on */
+static u64 thread_ns(const struct bench_thread *thread)
+{
+	return (u64)thread->run->c->ms * NSEC_PER_MSEC;
+}
+
+/* How many cycles to run between two looks at the clock */
+static unsigned int thread_chunk(struct bench_thread *thread)
+{
+	u64 start = ktime_get_ns();
+
+	thread->ok &= thread->loop(thread->load, 16);
+	return clamp_t(u64, div64_u64(16 * BENCH_CHUNK_NS, ktime_get_ns() - start + 1),
+		       1, 8192);
+}
+
+static void thread_loop(struct bench_thread *thread)
+{
+	u64 begin, end, now;
+	unsigned int chunk;
+
+	if (!thread->run->peer->lookup_only && !thread->run->used)
+		thread_warm_up(thread);
+	thread_start(thread);
+	chunk = thread_chunk(thread);
+	begin = ktime_get_ns();
+	end = begin + thread_ns(thread);
+	do {
+		thread->ok &= thread->loop(thread->load, chunk);
+		thread->cycles += chunk;
+		cond_resched();
+		now = ktime_get_ns();
+	} while (now < end);
+	thread->ns = now - begin;
+	thread_end(thread);
+}
+
+/* Sends out a batch when there is room for one. */
+static void thread_produce_batch(struct bench_thread *thread)
+{
+	struct bench_load *load = thread->load;
+
+	/* Pairs with the release in thread_consume(). */
+	while (load->produced - smp_load_acquire(&load->consumed) >
+	       load->size - load->batch) {
+		cpu_relax();
+		cond_resched();
+	}
+	thread->ok &= thread->loop(load, load->batch);
+	/* The tokens before their number; pairs with the acquire there. */
+	smp_store_release(&load->produced, load->produced + load->batch);
+}
+
+static void thread_produce(struct bench_thread *thread)
+{
+	u64 duration = thread_ns(thread);
+	struct bench_load *load = thread->load;
+	u64 begin, end, now;
+	unsigned int cycles;
+	bool warm = false;
+
+	thread_start(thread);
+	begin = ktime_get_ns();
+	end = begin + duration / 4;
+	do {
+		for (cycles = 0; cycles < 1024; cycles += load->batch)
+			thread_produce_batch(thread);
+		thread->cycles += cycles;
+		now = ktime_get_ns();
+		if (!warm && now >= end) {
+			warm = true;
+			begin = now;
+			end = now + duration;
+			thread->cycles = 0;
+		}
+	} while (now < end);
+	thread->ns = now - begin;
+	WRITE_ONCE(load->stop, true);
+	thread_end(thread);
+}
+
+static void thread_consume(struct bench_thread *thread)
+{
+	struct bench_load *load = thread->load;
+
+	thread_start(thread);
+	while (!READ_ONCE(load->stop)) {
+		/* Pairs with the release in thread_produce_batch(). */
+		if (smp_load_acquire(&load->produced) - load->consumed < load->least) {
+			cpu_relax();
+			cond_resched();
+			continue;
+		}
+		thread->ok &= thread->loop(load, load->batch);
+		/* The tokens before their number; pairs with the acquire there. */
+		smp_store_release(&load->consumed, load->consumed + load->batch);
+	}
+	thread_end(thread);
+}
+
+static int thread_main(void *arg)
+{
+	struct bench_thread *thread = arg;
+
+	if (thread->loop == thread->run->peer->produce)
+		thread_produce(thread);
+	else if (thread->loop == thread->run->peer->consume)
+		thread_consume(thread);
+	else
+		thread_loop(thread);
+	kthread_complete_and_exit(&thread->run->done, 0);
+}
+
+/* The table is exactly full but for what the threads have just dissociated. */
+static bool bench_full(struct bench_load *load, unsigned int cycles)
+{
+	const struct bench_peer *peer = load->peer;
+	bool ok = true;
+	int err;
+
+	while (cycles--) {
+		unsigned int i = bench_next(&load->order);
+		struct bench_req *req = &load->reqs[i];
+
+		clear_bit(load->ids[i], load->used);
+		ok &= peer->dissociate(load->table, load->ids[i], req) == req;
+		while ((err = peer->associate(load->table, req, &load->ids[i])) == -ENOSPC)
+			load->failed++;
+		ok &= !err && !test_and_set_bit(load->ids[i], load->used);
+	}
+	return ok;
+}
+
+/*
+ * The measurement
+ */
+
+static bool run_has_pairs(const struct bench_run *run)
+{
+	return run->c->pattern == BENCH_PC;
+}
+
+static bench_loop_fn *run_loop(const struct bench_run *run, unsigned int i)
+{
+	switch (run->c->pattern) {
+	case BENCH_PC:
+		return i % 2 ? run->peer->consume : run->peer->produce;
+	case BENCH_LOOKUP:
+		return run->peer->lookup;
+	case BENCH_CHASE:
+		return run->peer->chase;
+	case BENCH_FULL:
+		return bench_full;
+	default:
+		return run->peer->churn;
+	}
+}
+
+/* A thread on each CPU; none of them runs yet. */
+static int run_create_threads(struct bench_run *run)
+{
+	unsigned int i, cpu = cpumask_first(cpu_online_mask);
+	struct task_struct *task;
+
+	for (i = 0; i < run->c->threads; i++) {
+		struct bench_thread *thread = &run->threads[i];
+
+		thread->run = run;
+		thread->load = &run->loads[run_has_pairs(run) ? i / 2 : i];
+		thread->loop = run_loop(run, i);
+		thread->ok = true;
+		task = kthread_create(thread_main, thread, "midatlas_bench/%u", cpu);
+		if (IS_ERR(task))
+			goto err;
+		kthread_bind(task, cpu);
+		thread->task = task;
+		cpu = cpumask_next(cpu, cpu_online_mask);
+	}
+	return 0;
+
+err:
+	while (i--)
+		kthread_stop(run->threads[i].task);
+	return PTR_ERR(task);
+}
+
+static int run_threads(struct bench_run *run)
+{
+	unsigned int i;
+	int err;
+
+	init_completion(&run->done);
+	atomic_set(&run->ready, run->c->threads);
+	err = run_create_threads(run);
+	if (err)
+		return err;
+	for (i = 0; i < run->c->threads; i++)
+		wake_up_process(run->threads[i].task);
+	for (i = 0; i < run->c->threads; i++)
+		wait_for_completion(&run->done);
+	return 0;
+}
+
+static int run_fill(struct bench_run *run)
+{
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < run->nr_loads; i++) {
+		struct bench_load *load = &run->loads[i];
+
+		load->table = run->table;
+		load->peer = run->peer;
+		load->used = run->used;
+		load->order = (struct bench_order){
+			.seed = i,
+			.below = load->depth,
+			.random = run->c->random,
+		};
+		load_propose(load, i * (run->c->max / run->nr_loads));
+		err = load_fill(load, run->peer);
+		if (err)
+			return err;
+		if (run_has_pairs(run))
+			load_lay_out(load);
+	}
+	return 0;
+}
+
+/* Exactly full: no MID may be lost, and none may be left. */
+static bool run_is_full(struct bench_run *run)
+{
+	struct bench_req req;
+	u32 id;
+
+	return bitmap_weight(run->used, BENCH_IDS) == run->c->max &&
+	       run->peer->associate(run->table, &req, &id) != 0;
+}
+
+static int run_verdict(struct bench_run *run)
+{
+	unsigned int i;
+	bool ok = true;
+
+	if (run->used)
+		ok &= run_is_full(run);
+	for (i = 0; i < run->nr_loads; i++)
+		ok &= load_drain(&run->loads[i], run->peer);
+	for (i = 0; i < run->c->threads; i++)
+		ok &= run->threads[i].ok;
+	return ok ? 0 : -EBADMSG;
+}
+
+static void run_result(struct bench_run *run, struct bench_sample *sample)
+{
+	u64 ns = 0, cycles = 0, failed = 0;
+	unsigned int i;
+
+	for (i = 0; i < run->c->threads; i++) {
+		ns += run->threads[i].ns;
+		cycles += run->threads[i].cycles;
+	}
+	for (i = 0; i < run->nr_loads; i++)
+		failed += run->loads[i].failed;
+	sample->cycles = cycles;
+	sample->value = run->used ? failed : div64_u64(ns * 1000, cycles);
+	sample->disturbed = !run->used && run_was_disturbed(run);
+}
+
+/* The depth of load @i; they differ by one at most. */
+static unsigned int run_depth(const struct bench_run *run, unsigned int i)
+{
+	unsigned int depth = run->c->depth / run->nr_loads;
+
+	return max(depth + (i < run->c->depth % run->nr_loads), 1u);
+}
+
+static int run_alloc(struct bench_run *run)
+{
+	unsigned int i;
+
+	run->nr_loads = run_has_pairs(run) ? run->c->threads / 2 : run->c->threads;
+	run->threads = kcalloc(run->c->threads, sizeof(*run->threads), GFP_KERNEL);
+	run->loads = kcalloc(run->nr_loads, sizeof(*run->loads), GFP_KERNEL);
+	if (!run->threads || !run->loads)
+		return -ENOMEM;
+	if (run->c->pattern == BENCH_FULL) {
+		run->used = bitmap_zalloc(BENCH_IDS, GFP_KERNEL);
+		if (!run->used)
+			return -ENOMEM;
+	}
+	for (i = 0; i < run->nr_loads; i++)
+		if (load_alloc(&run->loads[i], run_depth(run, i)))
+			return -ENOMEM;
+	return 0;
+}
+
+static void run_free(struct bench_run *run)
+{
+	unsigned int i;
+
+	for (i = 0; run->loads && i < run->nr_loads; i++)
+		load_free(&run->loads[i]);
+	bitmap_free(run->used);
+	kfree(run->loads);
+	kfree(run->threads);
+}
+
+static int bench_measure_once(const struct bench_case *c, const struct bench_peer *peer,
+			      struct bench_sample *sample)
+{
+	struct bench_run run = { .c = c, .peer = peer };
+	int err;
+
+	err = run_alloc(&run);
+	if (err)
+		goto out;
+	run.table = peer->create(c->max);
+	if (IS_ERR(run.table)) {
+		err = PTR_ERR(run.table);
+		goto out;
+	}
+	err = run_fill(&run);
+	if (!err)
+		err = run_threads(&run);
+	if (!err)
+		err = run_verdict(&run);
+	if (!err)
+		run_result(&run, sample);
+	peer->destroy(run.table);
+out:
+	run_free(&run);
+	return err;
+}
+
+/* Measures one peer once.  What was disturbed is repeated, up to a point. */
+int bench_measure(const struct bench_case *c, const struct bench_peer *peer,
+		  struct bench_sample *sample)
+{
+	int err, tries = BENCH_REPEATS;
+
+	do {
+		err = bench_measure_once(c, peer, sample);
+	} while (!err && sample->disturbed && --tries);
+	return err;
+}

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: GPL-2.0
+/* The atlas, as a client has it: through the exported symbols of another module */
+#include "../../midatlas.h"
+#include "../loop.h"
+
+static void *midatlas_create(unsigned int max)
+{
+	return mid_atlas_create("bench", max, max, GFP_KERNEL);
+}
+
+static void midatlas_destroy(void *table)
+{
+	mid_atlas_destroy(table, NULL, NULL);
+}
+
+static int midatlas_associate(void *table, struct bench_req *req, u32 *id)
+{
+	u16 mid;
+	int err;
+
+	err = mid_atlas_associate(table, req, &mid, GFP_NOWAIT);
+	if (!err)
+		*id = mid;
+	return err;
+}
+
+static struct bench_req *midatlas_map(void *table, u32 id)
+{
+	return mid_atlas_map(table, id);
+}
+
+static struct bench_req *midatlas_dissociate(void *table, u32 id, struct bench_req *found)
+{
+	return mid_atlas_dissociate(table, id);
+}
+
+BENCH_PEER(midatlas, "midatlas");

@@ -1,0 +1,327 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""bench-report.py DIR: makes tables, plots and a verdict out of a benchmark.
+
+Reads results.csv and venue in DIR.  Prints the tables and, for each bar, by how
+much it is met or missed.  Writes to DIR results.json (all of it), tables.md,
+bars.txt, venue.rst, a wide .csv for each table, and plots as .svg.
+"""
+
+import csv
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+TITLES = {
+    "f2": "f2, the floor",
+    "midatlas": "midatlas",
+    "array": "bare RCU array",
+    "xa_alloc_cyclic": "xa_alloc_cyclic",
+    "xa_alloc": "xa_alloc, lowest first",
+    "idr_cyclic": "idr cyclic + spinlock",
+    "9p": "net/9p's way",
+    "ida": "ida + array",
+    "sbitmap_queue": "sbitmap_queue + array",
+    "sbitmap_get": "sbitmap_get + array",
+    "rhashtable": "rhashtable, counter ids",
+    "cifs_smb1": "cifs' way, SMB1",
+    "cifs_smb2": "cifs' way, SMB2",
+    "spinlock": "spinlock + free list",
+    "spinlock_irqsave": "the same, irqsave",
+}
+
+# Test and order of retirement, title, what the peers are compared with
+TABLES = [
+    ("st", "random", "ST: one thread associates, maps and dissociates", "f2"),
+    ("mt", "random", "MT: two threads on one table", "f2"),
+    ("pc", "fifo", "PC: one thread associates, the other maps and dissociates", "f2"),
+    ("lookup", "random", "Lookup, throughput", "array"),
+    ("chase", "random", "Lookup, each after the one before", "array"),
+    ("st", "fifo", "ST, retired in order", "f2"),
+    ("mt", "fifo", "MT, retired in order", "f2"),
+    ("pc", "random", "PC, retired in random order", "f2"),
+]
+
+NEARLY_FULL = 0.99
+SPARE = 0.75
+
+
+class Results:
+    """The medians by test, order, peer, and (maximum, in flight)."""
+
+    def __init__(self, path):
+        with open(path, newline="") as lines:
+            self.rows = list(csv.DictReader(lines))
+        self.value = {}
+        for row in self.rows:
+            for column in ("threads", "max", "in_flight", "rounds", "disturbed",
+                           "cycles", "median", "least", "most"):
+                row[column] = int(row[column])
+            size = (row["max"], row["in_flight"])
+            key = (row["test"], row["order"], row["peer"])
+            # A longer run of the same replaces the shorter one before it.
+            self.value.setdefault(key, {})[size] = row["median"]
+
+    def sizes(self, test, order):
+        found = {size for (t, o, _), values in self.value.items()
+                 if (t, o) == (test, order) for size in values}
+        return sorted(found)
+
+    def get(self, test, order, peer, size):
+        return self.value.get((test, order, peer), {}).get(size)
+
+    def ratio(self, test, order, size, of, to):
+        """How many times as much as @to is @of?  None if either is not known."""
+        a, b = (self.get(test, order, peer, size) for peer in (of, to))
+        return a / b if a and b else None
+
+
+def number(value):
+    return f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def table(results, test, order, base):
+    """A header and a row for each peer: ns, times @base, times midatlas."""
+    sizes = results.sizes(test, order)
+    yield ["in flight / maximum"] + [f"{n} / {m}" for m, n in sizes]
+    for peer, title in TITLES.items():
+        cells = []
+        for size in sizes:
+            value = results.get(test, order, peer, size)
+            if value is None:
+                cells.append("-")
+                continue
+            cell = number(value / 1000)
+            for other in (base, "midatlas"):
+                ratio = results.ratio(test, order, size, peer, other)
+                cell += f" · {ratio:.2f}" if ratio and peer != other else " · 1"
+            cells.append(cell)
+        if set(cells) != {"-"}:
+            yield [title] + cells
+
+
+def plain_table(results, test):
+    sizes = results.sizes(test, "random")
+    yield ["in flight / maximum"] + [f"{n} / {m}" for m, n in sizes]
+    for peer, title in TITLES.items():
+        values = [results.get(test, "random", peer, size) for size in sizes]
+        if any(value is not None for value in values):
+            yield [title] + ["-" if value is None else str(value) for value in values]
+
+
+def markdown(rows):
+    rows = list(rows)
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    for number_of_row, row in enumerate(rows):
+        cells = [row[0].ljust(widths[0])]
+        cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+        yield "| " + " | ".join(cells) + " |"
+        if not number_of_row:
+            yield "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+
+
+class Bars:
+    """What was demanded, and what came of it."""
+
+    def __init__(self, results):
+        self.results = results
+        self.lines = []
+
+    def add(self, number_of_bar, text, limit, cases, least=False):
+        """@cases: (what came out, where); all at most @limit, or at least."""
+        cases = [(value, where) for value, where in cases if value is not None]
+        if not cases:
+            return
+        value, where = (min if least else max)(cases)
+        met = value >= limit if least else value <= limit
+        by = abs(value / limit - 1) * 100 if limit else value
+        self.lines.append({"bar": number_of_bar, "text": text, "met": met,
+                           "limit": limit, "value": round(value, 3), "where": where,
+                           "by_percent": round(by, 1)})
+
+    def ratios(self, test, order, of, to, keep=lambda size: True):
+        for size in self.results.sizes(test, order):
+            if keep(size):
+                ratio = self.results.ratio(test, order, size, of, to)
+                yield ratio, f"{size[1]} of {size[0]}"
+
+    def text(self):
+        for line in self.lines:
+            verdict = "met" if line["met"] else "MISSED"
+            by = f" by {line['by_percent']:g} %" if line["limit"] else ""
+            yield (f"bar {line['bar']}  {line['text']:52} {verdict + by:18} "
+                   f"{line['value']:g}, {line['where']}")
+
+
+def fullness(size):
+    return size[1] / size[0]
+
+
+def judge(results, cpus):
+    bars = Bars(results)
+    full = lambda size: fullness(size) > NEARLY_FULL
+    some = lambda size: size[1] >= 50
+
+    def against(number_of_bar, test, order, peer, limit, keep=lambda size: True):
+        name = {"st": "ST", "mt": "MT", "pc": "PC", "lookup": "lookup"}[test]
+        bars.add(number_of_bar, f"{name}: at least {limit:g}x faster than {peer}", limit,
+                 bars.ratios(test, order, peer, "midatlas", keep), least=True)
+
+    def floor(number_of_bar, test, order, limit, text, keep, to="f2"):
+        bars.add(number_of_bar, f"{text}: at most {limit:g}x {to}", limit,
+                 bars.ratios(test, order, "midatlas", to, keep))
+
+    floor(1, "st", "random", 2.0, "ST", lambda size: not full(size))
+    floor(1, "st", "random", 4.5, "ST, 99.9 % full", full)
+    floor(2, "mt", "random", 2.5, "MT", lambda size: fullness(size) <= SPARE)
+    floor(2, "mt", "random", 3.5, "MT, over 75 % full", lambda size: fullness(size) > SPARE)
+    against(2, "mt", "random", "spinlock", 5)
+    floor(3, "pc", "fifo", 1.3, "PC, from 50 in flight", lambda size: some(size) and not full(size))
+    floor(3, "pc", "fifo", 1.6, "PC, nearly full", full)
+    floor(4, "lookup", "random", 1.5, "lookup, throughput", lambda size: True, "array")
+    floor(4, "chase", "random", 1.5, "lookup, latency", lambda size: True, "array")
+    against(4, "lookup", "random", "xa_alloc_cyclic", 2)
+    for peer, limits in {"xa_alloc_cyclic": (4, 20, 10), "idr_cyclic": (3, 20, 10),
+                         "9p": (4, 20, 12), "sbitmap_queue": (1.4, 1.5, 1.7),
+                         "sbitmap_get": (1.2, 1.2, 1.2)}.items():
+        against(5, "st", "random", peer, limits[0])
+        against(5, "mt", "random", peer, limits[1])
+        against(5, "pc", "fifo", peer, limits[2], some)
+    against(5, "st", "random", "cifs_smb1", 200, lambda size: size[1] == 1000)
+    against(5, "st", "random", "cifs_smb2", 80, lambda size: size[1] == 1000)
+
+    flat = []
+    for depth in (1, 50, 1000):
+        small, large = (results.get("st", "random", "midatlas", (most, depth))
+                        for most in (4096, 65535))
+        flat.append((large / small if small and large else None, f"{depth} in flight"))
+    bars.add(6, "flat: maximum 65,535 at most 1.2x 4096", 1.2, flat)
+    few, many = (results.get("st", "random", "midatlas", (65535, depth)) for depth in (50, 4096))
+    bars.add(6, "flat: 4096 in flight at most 1.3x 50", 1.3,
+             [(many / few if few and many else None, "maximum 65,535")])
+
+    memory = results.value.get(("memory", "random", "midatlas"), {})
+    bars.add(7, "memory: at most 17 bytes a slot + 1 KiB + 64 a CPU", 1.0,
+             [(value / (17 * size[0] + 1024 + 64 * cpus), f"maximum {size[0]}")
+              for size, value in memory.items()])
+    bars.add(7, "memory: 50 MIDs in at most 2 KiB", 2048,
+             [(memory.get((50, 50)), "maximum 50")])
+
+    for test, text in (("full", "exactly full: no associate fails"),
+                       ("one_free", "one MID free: any CPU gets it in one call")):
+        rows = [row for row in results.rows if (row["test"], row["peer"]) == (test, "midatlas")]
+        bars.add(8, text, 0, [(row["median"], f"in {row['cycles']:,} cycles, maximum {row['max']}")
+                              for row in rows])
+    return bars
+
+
+def gnuplot(script, out):
+    common = f"""set terminal svg size 900,520 noenhanced font 'sans,12' background 'white'
+set output '{out}'
+set logscale y
+set format y '%.0f'
+set grid ytics lc rgb '#dddddd'
+set ylabel 'ns for a cycle'
+"""
+    subprocess.run(["gnuplot"], input=common + script, text=True, check=True)
+
+
+def style(peer):
+    if peer == "midatlas":
+        return "lc rgb '#c00000' lw 3 pt 7"
+    if peer == "f2":
+        return "lc rgb 'black' lw 2 dt 2 pt 6"
+    others = [name for name in TITLES if name not in ("midatlas", "f2")]
+    return f"lt {others.index(peer) + 1} pt {others.index(peer) + 1}"
+
+
+def plot_depths(results, test, order, title, out):
+    """Cost against depth; of the sizes with one depth, that of the largest maximum"""
+    sizes = {depth: (most, depth) for most, depth in results.sizes(test, order) if most != depth}
+    curves, data = [], []
+    for peer in TITLES:
+        points = [(depth, results.get(test, order, peer, sizes[depth])) for depth in sorted(sizes)]
+        points = [f"{depth} {value / 1000}" for depth, value in points if value]
+        if points:
+            curves.append(f"'-' title \"{TITLES[peer]}\" with linespoints {style(peer)}")
+            data.append("\n".join(points) + "\ne\n")
+    if curves:
+        gnuplot(f'set title "{title}"\nset logscale x\nset xlabel "requests in flight"\n'
+                "set key outside right\nplot " + ", \\\n".join(curves) + "\n" + "".join(data), out)
+
+
+def plot_patterns(results, out):
+    """The three patterns, side by side, with 1000 of 4096 in flight"""
+    size = (4096, 1000)
+    patterns = [("st", "random"), ("mt", "random"), ("pc", "fifo")]
+    rows = []
+    for peer in TITLES:
+        values = [results.get(test, order, peer, size) for test, order in patterns]
+        if all(values):
+            rows.append(f'"{TITLES[peer]}" ' + " ".join(str(value / 1000) for value in values))
+    if not rows:
+        return
+    data = "\n".join(rows) + "\ne\n"
+    bars = ", ".join(f"'-' using {i + 2}:xtic(1) title '{name}'"
+                     for i, name in enumerate(("one thread", "two threads", "pair")))
+    gnuplot('set title "1000 of 4096 in flight"\nset style data histogram\n'
+            "set style fill solid border -1\nset xtics rotate by -40\nset boxwidth 0.9\n"
+            f"set rmargin 12\nset key top left\nplot {bars}\n" + data * 3, out)
+
+
+def read_venue(path):
+    return dict(line.rstrip("\n").split(" ", 1) for line in open(path) if " " in line)
+
+
+def write_csv(path, rows):
+    with open(path, "w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
+def tables(results, out):
+    for test, order, title, base in TABLES:
+        if not results.sizes(test, order):
+            continue
+        rows = list(table(results, test, order, base))
+        write_csv(out / f"{test}-{order}.csv", rows)
+        yield f"\n{title} (ns · times {base} · times midatlas)\n"
+        yield from markdown(rows)
+    for test, title in (("memory", "Memory of a table (bytes)"),
+                        ("reuse", "Reuse: the fewest associates between two uses of one id "
+                                  "(0: none came back)")):
+        if results.sizes(test, "random"):
+            rows = list(plain_table(results, test))
+            write_csv(out / f"{test}.csv", rows)
+            yield f"\n{title}\n"
+            yield from markdown(rows)
+
+
+def main():
+    if len(sys.argv) != 2 or not Path(sys.argv[1], "results.csv").exists():
+        sys.exit("bench-report.py: give the folder with the results.csv of a run of bench.sh")
+    out = Path(sys.argv[1])
+    results = Results(out / "results.csv")
+    venue = read_venue(out / "venue")
+    bars = judge(results, int(venue.get("cpus", 2)))
+
+    timed = [row for row in results.rows if row["unit"] == "ps"]
+    disturbed = sum(row["disturbed"] for row in timed) / max(1, sum(row["rounds"] for row in timed))
+    venue["disturbed"] = f"{disturbed:.1%} of the measurements, after repetition"
+    text = [f"{key}: {value}" for key, value in venue.items()]
+    text += list(tables(results, out))
+    (out / "tables.md").write_text("\n".join(text) + "\n")
+    text += [""] + list(bars.text())
+    (out / "bars.txt").write_text("\n".join(bars.text()) + "\n")
+    (out / "venue.rst").write_text("".join(f":{key}: {value}\n" for key, value in venue.items()))
+    (out / "results.json").write_text(json.dumps(
+        {"venue": venue, "bars": bars.lines, "results": results.rows}, indent=1) + "\n")
+    print("\n".join(text))
+
+    for test, order, title, _ in TABLES[:3]:
+        plot_depths(results, test, order, title, out / f"{test}.svg")
+    plot_patterns(results, out / "patterns.svg")
+
+
+main()

@@ -1,0 +1,24 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Loads the benchmark with PARAMETERS, which are separated by colons, and waits
+# until it is through. Its results are the lines after "= ".
+
+. "${0%/*}/lib.sh"
+
+bench=/sys/kernel/debug/midatlas_bench
+
+load ./midatlas.ko || fail "midatlas.ko does not load"
+tell "clocksource $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
+tell "$PARAMETERS"
+# shellcheck disable=SC2046	# one argument each
+load bench/midatlas_bench.ko $(echo "$PARAMETERS" | tr : ' ') || fail "midatlas_bench.ko does not load"
+while read -r state percent _ <$bench/state && [ "$state" = running ]; do
+	tell "$percent %"
+	sleep 5
+done
+sed 's/^/= /' $bench/results.csv
+[ "$state" = 'done' ] || fail "the benchmark $state"
+rmmod midatlas_bench || fail "midatlas_bench does not unload"
+rmmod midatlas || fail "midatlas does not unload"
+done_well
