@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// A reply's id is looked up, not searched for.
+
+@find_smb1@
+iterator name list_for_each_entry;
+identifier server, buffer, buf, mid;
+@@
+ cifs_find_mid(struct TCP_Server_Info *server, char *buffer)
+ {
+ struct smb_hdr *buf = ...;
+-struct mid_q_entry *mid;
+-spin_lock(&server->mid_queue_lock);
+-list_for_each_entry(mid, &server->pending_mid_q, qhead) { ... }
+-spin_unlock(&server->mid_queue_lock);
+-return NULL;
++return cifs_mid_find(server, 0, get_mid(buf), cpu_to_le16(buf->Command));
+ }
+
+// Each SMB2 reply comes by here once, found or not: so this is where the window
+// learns what it grants.
+// To find and to take out were one when the reply was decrypted by a worker. Now
+// the epoch is what the worker knows more: the connection that the reply came on.
+@find_smb2@
+iterator name list_for_each_entry;
+typedef __u64, u32;
+identifier server, buf, dequeue, mid, hdr, wire;
+expression E;
+@@
+ __smb2_find_mid(struct TCP_Server_Info *server, char *buf
+-	, bool dequeue
++	, u32 epoch
+	)
+ {
+-struct mid_q_entry *mid;
+ struct smb2_hdr *hdr = E;
+-__u64 wire = ...;
+ if (...) { ... }
+-spin_lock(&server->mid_queue_lock);
+-list_for_each_entry(mid, &server->pending_mid_q, qhead) { ... }
+-spin_unlock(&server->mid_queue_lock);
+-return NULL;
++cifs_mids_grant(server, epoch, le16_to_cpu(hdr->CreditRequest));
++return cifs_mid_find(server, epoch, le64_to_cpu(hdr->MessageId), hdr->Command);
+ }
+
+@find_smb2_now@
+expression server, buf;
+@@
+-__smb2_find_mid(server, buf, false)
++__smb2_find_mid(server, buf, cifs_mids_epoch(server))
+
+@find_and_dequeue@
+@@
+-smb2_find_dequeue_mid(...) { ... }
+
+@offload_knows_epoch@
+@@
+ struct smb2_decrypt_work {
+ struct work_struct decrypt;
+ struct TCP_Server_Info *server;
++u32 epoch;
+ ...
+ };
+
+@offload_notes_epoch@
+symbol smb2_decrypt_offload;
+expression dw, s;
+@@
+ INIT_WORK(&dw->decrypt, smb2_decrypt_offload);
+ dw->server = s;
++dw->epoch = cifs_mids_epoch(s);
+
+// The credits, too, are those of the connection that the reply came on.
+@offload_finds@
+expression dw, mid;
+@@
+-mid = smb2_find_dequeue_mid(dw->server, dw->buf);
++mid = __smb2_find_mid(dw->server, dw->buf, dw->epoch);
+ if (mid == NULL) {
+ 	...
++	if (dw->epoch == cifs_mids_epoch(dw->server))
+ 		smb2_add_credits_from_hdr(dw->buf, dw->server);
+ } else { ... }

@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * hold - keeps requests in flight on a cifs mount and times small ones beside them
+ *
+ *	hold notify DIR COUNT FILE READS
+ *	hold lock LOCKED COUNT FILE READS
+ *	hold keep LOCKED
+ *
+ * COUNT threads wait for a change in DIR, or for a lock on a byte of LOCKED each,
+ * which a "hold keep" on another mount has locked.  When that many requests are in
+ * flight, READS times one page of FILE is read from the server.  Prints what a read
+ * took, in ns: median, 99th percentile and average, and the CPU time of cifsd for
+ * each.  The threads are then killed.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE	4096
+#define PATIENCE 120	/* seconds */
+
+/* As in the kernel's fs/smb/client/cifs_ioctl.h: a filter and a flag, packed */
+#define CIFS_IOC_NOTIFY	_IOW(0xcf, 9, unsigned char[5])
+
+static int held;	/* what the threads wait at */
+static bool locks;	/* for a lock there, not for a change */
+
+static void die(const char *what)
+{
+	fprintf(stderr, "hold: %s: %s\n", what, strerror(errno));
+	exit(1);
+}
+
+static void *hold_one(void *arg)
+{
+	unsigned char security_changes[5] = { 0x00, 0x01 };
+	struct flock lock = {
+		.l_type = F_WRLCK,
+		.l_start = (long)arg,
+		.l_len = 1,
+	};
+
+	if (locks)
+		fcntl(held, F_SETLKW, &lock);
+	else
+		ioctl(held, CIFS_IOC_NOTIFY, security_changes);
+	die("a request that was to wait has ended");
+	return NULL;
+}
+
+static int keep(const char *file)
+{
+	struct flock lock = { .l_type = F_WRLCK };
+	int fd = open(file, O_RDWR);
+
+	if (fd < 0 || fcntl(fd, F_SETLK, &lock))
+		die(file);
+	puts("kept");
+	fflush(stdout);
+	return pause();
+}
+
+static void hold_all(long count)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	long i;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, PTHREAD_STACK_MIN);
+	for (i = 0; i < count; i++) {
+		errno = pthread_create(&thread, &attr, hold_one, (void *)i);
+		if (errno)
+			die("pthread_create");
+	}
+}
+
+/* How many requests cifs has in flight, on all connections */
+static long in_flight(void)
+{
+	FILE *stats = fopen("/proc/fs/cifs/Stats", "r");
+	char line[256];
+	long n = -1;
+
+	if (!stats)
+		die("/proc/fs/cifs/Stats");
+	while (n < 0 && fgets(line, sizeof(line), stats))
+		sscanf(line, "Operations (MIDs): %ld", &n);
+	fclose(stats);
+	return n;
+}
+
+static void await(long count)
+{
+	int tries = PATIENCE * 20;
+
+	while (in_flight() < count) {
+		if (!tries--) {
+			errno = ETIMEDOUT;
+			die("the requests do not get in flight");
+		}
+		usleep(50000);
+	}
+	sleep(1);
+}
+
+static long now(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000L + ts.tv_nsec;
+}
+
+/* What the threads of cifs that receive have used of the CPUs, in ns */
+static long cifsd_time(void)
+{
+	FILE *stats = popen("cat /proc/[0-9]*/stat 2>/dev/null", "r");
+	long user, system, total = 0;
+	char line[1024];
+
+	while (fgets(line, sizeof(line), stats)) {
+		char *rest = strstr(line, "(cifsd)");
+
+		if (rest && sscanf(rest, "%*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld",
+				   &user, &system) == 2)
+			total += user + system;
+	}
+	pclose(stats);
+	return total * (1000000000L / sysconf(_SC_CLK_TCK));
+}
+
+static int compare(const void *a, const void *b)
+{
+	long x = *(const long *)a, y = *(const long *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void measure(const char *file, long reads)
+{
+	int fd = open(file, O_RDONLY | O_DIRECT);
+	long i, start, cpu, sum = 0, *took;
+	void *page;
+
+	took = calloc(reads, sizeof(*took));
+	if (!took || posix_memalign(&page, PAGE, PAGE))
+		die("memory");
+	if (fd < 0)
+		die(file);
+
+	cpu = cifsd_time();
+	for (i = 0; i < reads; i++) {
+		start = now();
+		if (pread(fd, page, PAGE, 0) != PAGE)
+			die("read");
+		took[i] = now() - start;
+		sum += took[i];
+	}
+	cpu = cifsd_time() - cpu;
+
+	qsort(took, reads, sizeof(*took), compare);
+	printf("%ld %ld %ld %ld\n", took[reads / 2], took[reads * 99 / 100],
+	       sum / reads, cpu / reads);
+}
+
+int main(int argc, char **argv)
+{
+	if (argc == 3 && !strcmp(argv[1], "keep"))
+		return keep(argv[2]);
+	if (argc != 6 || (strcmp(argv[1], "notify") && strcmp(argv[1], "lock")) ||
+	    atol(argv[3]) < 0 || atol(argv[5]) < 1) {
+		fprintf(stderr, "usage: hold notify|lock HELD COUNT FILE READS\n"
+			"       hold keep HELD\n");
+		return 2;
+	}
+
+	locks = !strcmp(argv[1], "lock");
+	held = open(argv[2], locks ? O_RDWR : O_RDONLY);
+	if (held < 0)
+		die(argv[2]);
+	hold_all(atol(argv[3]));
+	await(atol(argv[3]));
+	measure(argv[4], atol(argv[5]));
+	fflush(stdout);
+	_exit(0);
+}

@@ -1,0 +1,494 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The requests that one connection of cifs has in flight: see inflight.h.
+ */
+#include <linux/mempool.h>
+#include <linux/rcupdate.h>
+#include <linux/seq_file.h>
+#include "cifsglob.h"
+#include "cifsproto.h"
+#include "cifs_debug.h"
+#include "inflight.h"
+#include "midatlas.h"
+#include "midwindow.h"
+
+/* MIDs that an SMB1 connection has room for without growing; Samba allows 50. */
+#define CIFS_FIRST_MIDS	256
+
+/* How long requests that were about to be sent get to notice a shutdown. */
+#define CIFS_SHUT_TIMEOUT	(46 * HZ)
+
+/**
+ * cifs_mids_create - make a new connection able to have requests in flight
+ * @server: the connection; its protocol is known
+ *
+ * Return: 0 or %-ENOMEM.
+ */
+int cifs_mids_create(struct TCP_Server_Info *server)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "cifs-%llu", server->conn_id);
+	if (is_smb1(server)) {
+		server->atlas = mid_atlas_create(name, MID_ATLAS_MAX_MIDS,
+						 CIFS_FIRST_MIDS, GFP_KERNEL);
+		return PTR_ERR_OR_ZERO(server->atlas);
+	}
+	server->window = mid_window_create(name, GFP_KERNEL);
+	return PTR_ERR_OR_ZERO(server->window);
+}
+
+/* Nothing to be had under GFP_NOFS is like no credit: cifs tries again. */
+static int cifs_mid_no_id(struct TCP_Server_Info *server, int rc)
+{
+	switch (rc) {
+	case -ENOSPC:	/* all 65535 MIDs: today's cure for it */
+		cifs_signal_cifsd_for_reconnect(server, false);
+		return -EAGAIN;
+	case -ESHUTDOWN:
+		return -ENOENT;
+	default:
+		return -EAGAIN;
+	}
+}
+
+static int cifs_mid_issue_smb1(struct TCP_Server_Info *server,
+			       struct mid_q_entry *mid)
+{
+	u16 id;
+	int rc;
+
+	rc = mid_atlas_associate(server->atlas, mid, &id, GFP_NOFS);
+	if (!rc)
+		mid->mid = id;
+	return rc;
+}
+
+/*
+ * A request takes as many consecutive ids as it costs credits (MS-SMB2 3.2.4.1.5),
+ * and none if the server has not granted that many.
+ */
+static int cifs_mid_issue_smb2(struct TCP_Server_Info *server,
+			       struct mid_q_entry *mid)
+{
+	struct mid_span ids;
+	u64 id;
+	int rc;
+
+	rc = mid_window_reserve(server->window, mid->credits, &ids);
+	if (rc)
+		return rc;
+	mid->epoch = ids.epoch;
+	rc = mid_window_associate(server->window, &ids, mid->credits, mid, &id,
+				  GFP_NOFS);
+	if (rc)
+		mid_window_give_back(server->window, &ids);
+	else
+		mid->mid = id;
+	return rc;
+}
+
+/**
+ * cifs_mid_issue - give a request its id
+ * @server: the connection, whose send mutex is held
+ * @mid: the request, to which the caller has a reference of its own
+ *
+ * From now on the request is in flight, and has to be claimed; but no reply finds
+ * it until cifs_mid_submit().
+ *
+ * Return: 0, and mid->mid is what has to go into the header; %-EAGAIN or, if the
+ * connection has ended, %-ENOENT.
+ */
+int cifs_mid_issue(struct TCP_Server_Info *server, struct mid_q_entry *mid)
+{
+	int rc;
+
+	smb_get_mid(mid);
+	if (server->window)
+		rc = cifs_mid_issue_smb2(server, mid);
+	else
+		rc = cifs_mid_issue_smb1(server, mid);
+	if (!rc)
+		return 0;
+	refcount_dec(&mid->refcount);
+	return cifs_mid_no_id(server, rc);
+}
+
+/**
+ * cifs_mid_submit - a request is complete, and about to be sent
+ * @mid: the request
+ */
+void cifs_mid_submit(struct mid_q_entry *mid)
+{
+	/* Pairs with cifs_mid_get_submitted(): who finds it sees all of it. */
+	smp_store_release(&mid->mid_state, MID_REQUEST_SUBMITTED);
+}
+
+/* Called inside rcu_read_lock(), which keeps the memory of @mid. */
+static bool cifs_mid_get_submitted(struct mid_q_entry *mid, __le16 command)
+{
+	/* Pairs with cifs_mid_submit(). */
+	return smp_load_acquire(&mid->mid_state) == MID_REQUEST_SUBMITTED &&
+	       mid->command == command && refcount_inc_not_zero(&mid->refcount);
+}
+
+/**
+ * cifs_mids_epoch - which connection to the server this is
+ * @server: the connection
+ *
+ * Return: a number that changes with each reconnect; always 0 for SMB1.
+ */
+u32 cifs_mids_epoch(struct TCP_Server_Info *server)
+{
+	return server->window ? mid_window_epoch(server->window) : 0;
+}
+
+/**
+ * cifs_mids_grant - the server has opened the window
+ * @server: an SMB2/3 connection
+ * @epoch: cifs_mids_epoch() of when the reply came in
+ * @credits: CreditResponse of that reply
+ *
+ * cifs counts credits on its own; these are the ids that they stand for.
+ */
+void cifs_mids_grant(struct TCP_Server_Info *server, u32 epoch,
+		     unsigned int credits)
+{
+	mid_window_grant(server->window, epoch, credits);
+}
+
+/**
+ * cifs_mid_find - find the request that a reply belongs to
+ * @server: the connection
+ * @epoch: cifs_mids_epoch() of when the reply came in
+ * @id: from the reply
+ * @command: from the reply
+ *
+ * Return: the request, with a strong reference, or %NULL.  It is still in flight.
+ */
+struct mid_q_entry *cifs_mid_find(struct TCP_Server_Info *server, u32 epoch,
+				  u64 id, __le16 command)
+{
+	struct mid_q_entry *mid;
+
+	rcu_read_lock();
+	if (server->window)
+		mid = mid_window_map(server->window, epoch, id);
+	else
+		mid = mid_atlas_map(server->atlas, id);
+	if (mid && !cifs_mid_get_submitted(mid, command))
+		mid = NULL;
+	rcu_read_unlock();
+	return mid;
+}
+
+/**
+ * cifs_mid_claim - end a request
+ * @server: the connection
+ * @mid: the request, to which the caller has a reference of its own
+ *
+ * Return: whether the request is the caller's now.  If not, somebody else has
+ * claimed it, and it must be left alone.
+ */
+bool cifs_mid_claim(struct TCP_Server_Info *server, struct mid_q_entry *mid)
+{
+	bool ours;
+
+	if (server->window)
+		ours = mid_window_dissociate_if(server->window, mid->epoch,
+						mid->mid, mid);
+	else
+		ours = mid_atlas_dissociate_if(server->atlas, mid->mid, mid);
+	if (ours)
+		refcount_dec(&mid->refcount);
+	return ours;
+}
+
+/**
+ * cifs_mid_unsend - end a request that could not be sent
+ * @server: the connection, whose send mutex is held
+ * @mid: the request, to which the caller has a reference of its own
+ *
+ * As cifs_mid_claim(), and gives its MessageIds back: the server waits for each,
+ * and grants no more while one is missing (MS-SMB2 3.3.1.1).
+ *
+ * Return: whether the request is the caller's now.
+ */
+bool cifs_mid_unsend(struct TCP_Server_Info *server, struct mid_q_entry *mid)
+{
+	if (!server->window)
+		return cifs_mid_claim(server, mid);
+	if (!mid_window_unsend(server->window, mid->epoch, mid->mid, mid))
+		return false;
+	refcount_dec(&mid->refcount);
+	return true;
+}
+
+/**
+ * cifs_mid_answer - a request's reply is there, and complete
+ * @mid: the request, which the caller has claimed
+ * @malformed: whether the reply makes no sense
+ */
+void cifs_mid_answer(struct mid_q_entry *mid, bool malformed)
+{
+	/* Pairs with cifs_mid_waits(). */
+	smp_store_release(&mid->mid_state, malformed ? MID_RESPONSE_MALFORMED :
+						       MID_RESPONSE_RECEIVED);
+}
+
+/**
+ * cifs_mid_waits - whether a request may still be answered
+ * @mid: the request, which the caller sent
+ *
+ * Return: false if it has ended; the caller then sees how, and all of the reply.
+ */
+bool cifs_mid_waits(const struct mid_q_entry *mid)
+{
+	/* Pairs with the release of whoever claimed it, and of its callback. */
+	int state = smp_load_acquire(&mid->mid_state);
+
+	return state == MID_REQUEST_SUBMITTED || state == MID_RESPONSE_RECEIVED;
+}
+
+/**
+ * cifs_mid_finish - complete a request whose reply was in a bad frame
+ * @server: the connection
+ * @mid: a request that was found for the frame
+ *
+ * If it was claimed, for its own part of the frame was good, nobody else will.
+ */
+void cifs_mid_finish(struct TCP_Server_Info *server, struct mid_q_entry *mid)
+{
+	if (mid->mid_state == MID_RESPONSE_RECEIVED ||
+	    mid->mid_state == MID_RESPONSE_MALFORMED)
+		mid_execute_callback(server, mid);
+}
+
+static void cifs_mid_collect(void *ctx, u16 id, void *list)
+{
+	struct mid_q_entry *mid = ctx;
+
+	list_add_tail(&mid->qhead, list);
+}
+
+static void smb2_mid_collect(void *ctx, u64 id, void *list)
+{
+	struct mid_q_entry *mid = ctx;
+
+	list_add_tail(&mid->qhead, list);
+}
+
+/**
+ * cifs_mids_claim_all - claim every request in flight
+ * @server: the connection
+ * @list: gets them, and the references of the atlas
+ */
+void cifs_mids_claim_all(struct TCP_Server_Info *server,
+			 struct list_head *list)
+{
+	if (server->window)
+		mid_window_claim_all(server->window, smb2_mid_collect, list);
+	else
+		mid_atlas_claim_all(server->atlas, cifs_mid_collect, list);
+}
+
+/**
+ * cifs_mids_reset - claim every request in flight, and begin a new connection
+ * @server: the connection, whose send mutex is held
+ * @list: gets them, and the references of the atlas
+ *
+ * No id of the old connection finds anything any more.
+ */
+void cifs_mids_reset(struct TCP_Server_Info *server, struct list_head *list)
+{
+	if (server->window)
+		mid_window_reset(server->window, smb2_mid_collect, list);
+	else
+		mid_atlas_claim_all(server->atlas, cifs_mid_collect, list);
+}
+
+/**
+ * cifs_mids_complete - complete requests that will not be answered
+ * @server: the connection
+ * @list: what cifs_mids_claim_all() or cifs_mids_reset() left there
+ * @state: the state to end them with
+ * @rc: the error that goes with %MID_RC
+ */
+void cifs_mids_complete(struct TCP_Server_Info *server, struct list_head *list,
+			int state, int rc)
+{
+	struct mid_q_entry *mid, *next;
+
+	list_for_each_entry_safe(mid, next, list, qhead) {
+		list_del_init(&mid->qhead);
+		mid->mid_rc = rc;
+		/* Pairs with cifs_mid_waits(). */
+		smp_store_release(&mid->mid_state, state);
+		mid_execute_callback(server, mid);
+		release_mid(server, mid);
+	}
+}
+
+static int cifs_mids_drain(struct TCP_Server_Info *server, unsigned long timeout)
+{
+	if (server->window)
+		return mid_window_drain(server->window, timeout);
+	return mid_atlas_drain(server->atlas, timeout);
+}
+
+/**
+ * cifs_mids_shut - end all requests of a connection, for good
+ * @server: the connection; the socket is closed
+ *
+ *	T1: cifs_mids_shut()		T2: sends a request
+ *
+ *	no new ids
+ *					issue: -ESHUTDOWN
+ *	claims all
+ *
+ * or T2 got its id before, and then either T1 claims the request or T2 fails to
+ * send it, claims it itself, and lets T1 go on.
+ */
+void cifs_mids_shut(struct TCP_Server_Info *server)
+{
+	LIST_HEAD(list);
+
+	cifs_mids_drain(server, 0);
+	cifs_mids_claim_all(server, &list);
+	if (!list_empty(&list)) {
+		cifs_mids_complete(server, &list, MID_SHUTDOWN, 0);
+		msleep(125);	/* for those who wake up, to leave */
+	}
+	if (cifs_mids_drain(server, CIFS_SHUT_TIMEOUT))
+		cifs_server_dbg(VFS, "requests were in flight for %d s after the end of their connection\n",
+				CIFS_SHUT_TIMEOUT / HZ);
+}
+
+static void cifs_mid_free_rcu(struct rcu_head *rcu)
+{
+	mempool_free(container_of(rcu, struct mid_q_entry, rcu), &cifs_mid_pool);
+}
+
+/**
+ * cifs_mid_free - free a mid whose last reference is gone
+ * @mid: the mid
+ *
+ * A lookup that found it just before may still look at its reference count.
+ */
+void cifs_mid_free(struct mid_q_entry *mid)
+{
+	call_rcu(&mid->rcu, cifs_mid_free_rcu);
+}
+
+/* Called inside rcu_read_lock(). */
+static void cifs_mid_show(const struct mid_q_entry *mid, struct seq_file *m)
+{
+	seq_printf(m, "\n\t\tState: %d com: %d pid: %d cbdata: %p mid %llu",
+		   mid->mid_state, le16_to_cpu(mid->command), mid->pid,
+		   mid->callback_data, mid->mid);
+}
+
+static void cifs_mid_show_smb1(void *ctx, u16 id, void *m)
+{
+	cifs_mid_show(ctx, m);
+}
+
+static void cifs_mid_show_smb2(void *ctx, u64 id, void *m)
+{
+	cifs_mid_show(ctx, m);
+}
+
+/**
+ * cifs_mids_show - list the requests in flight
+ * @server: the connection
+ * @m: /proc/fs/cifs/DebugData
+ */
+void cifs_mids_show(struct TCP_Server_Info *server, struct seq_file *m)
+{
+	seq_printf(m, "\n\tServer ConnectionId: 0x%llx", server->conn_id);
+	if (server->window)
+		mid_window_for_each(server->window, cifs_mid_show_smb2, m);
+	else
+		mid_atlas_for_each(server->atlas, cifs_mid_show_smb1, m);
+}
+
+#ifdef CONFIG_CIFS_DEBUG2
+static void cifs_mid_dump(const struct mid_q_entry *mid)
+{
+	cifs_dbg(VFS, "State: %d Cmd: %d Pid: %d Cbdata: %p Mid %llu\n",
+		 mid->mid_state, le16_to_cpu(mid->command), mid->pid,
+		 mid->callback_data, mid->mid);
+}
+
+static void cifs_mid_dump_smb1(void *ctx, u16 id, void *arg)
+{
+	cifs_mid_dump(ctx);
+}
+
+static void cifs_mid_dump_smb2(void *ctx, u64 id, void *arg)
+{
+	cifs_mid_dump(ctx);
+}
+
+/**
+ * cifs_dump_mids - log the requests in flight
+ * @server: the connection, or %NULL
+ */
+void cifs_dump_mids(struct TCP_Server_Info *server)
+{
+	if (!server)
+		return;
+	cifs_dbg(VFS, "Dump pending requests:\n");
+	if (server->window)
+		mid_window_for_each(server->window, cifs_mid_dump_smb2, NULL);
+	else
+		mid_atlas_for_each(server->atlas, cifs_mid_dump_smb1, NULL);
+}
+#else
+void cifs_dump_mids(struct TCP_Server_Info *server)
+{
+}
+#endif
+
+/**
+ * cifs_mids_next - the MessageId that is next in line
+ * @server: the connection
+ *
+ * Return: it, for tracepoints; always 0 for SMB1, where none is.
+ */
+u64 cifs_mids_next(struct TCP_Server_Info *server)
+{
+	return server->window ? mid_window_next(server->window) : 0;
+}
+
+static void cifs_mids_destroy_smb1(struct mid_atlas *atlas, u64 conn_id)
+{
+	struct mid_atlas_stats s;
+
+	mid_atlas_stats(atlas, &s);
+	pr_info("connection %llu: %llu MIDs handed out, %llu came back, %u left; %llu stale and %llu unknown replies; %u in flight at most\n",
+		conn_id, s.associated, s.dissociated, s.in_use, s.stale, s.unknown, s.high_water);
+	mid_atlas_destroy(atlas, NULL, NULL);
+}
+
+static void cifs_mids_destroy_smb2(struct mid_window *window, u64 conn_id)
+{
+	struct mid_window_stats s;
+
+	mid_window_stats(window, &s);
+	pr_info("connection %llu: %llu MessageIds handed out, %llu came back, %u left; %llu stale and %llu unknown replies; %u in flight at most\n",
+		conn_id, s.associated, s.dissociated, s.in_use, s.stale, s.unknown, s.high_water);
+	mid_window_destroy(window, NULL, NULL);
+}
+
+/**
+ * cifs_mids_destroy - free what cifs_mids_create() made
+ * @server: the connection; nothing uses it any more
+ */
+void cifs_mids_destroy(struct TCP_Server_Info *server)
+{
+	if (!IS_ERR_OR_NULL(server->atlas))
+		cifs_mids_destroy_smb1(server->atlas, server->conn_id);
+	if (!IS_ERR_OR_NULL(server->window))
+		cifs_mids_destroy_smb2(server->window, server->conn_id);
+}

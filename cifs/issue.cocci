@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// A request gets its id when its mid exists, and not before: at the end of the
+// mid's allocation, under the send mutex. An id that was not sent goes back: that
+// one, not one for each request, and in any order.
+
+@smb1_mid@
+identifier hdr, server, mid;
+@@
+ alloc_mid(
+-	const struct smb_hdr *hdr
++	struct smb_hdr *hdr
+	, struct TCP_Server_Info *server)
+ {
+ struct mid_q_entry *mid;
++int rc;
+ <...
+(
+-return NULL;
++return ERR_PTR(-ENOMEM);
+|
+-mid->mid = get_mid(hdr);
+|
+ mid->mid_state = MID_REQUEST_ALLOCATED;
++rc = cifs_mid_issue(server, mid);
++if (rc) {
++	release_mid(server, mid);
++	return ERR_PTR(rc);
++}
++hdr->Mid = cpu_to_le16(mid->mid);
+)
+ ...>
+ }
+
+@smb2_mid@
+identifier hdr, server, mid;
+@@
+ smb2_mid_entry_alloc(
+-	const struct smb2_hdr *hdr
++	struct smb2_hdr *hdr
+	, struct TCP_Server_Info *server)
+ {
+ struct mid_q_entry *mid;
++int rc;
+ <...
+(
+-return NULL;
++return ERR_PTR(-ENOMEM);
+|
+-mid->mid = le64_to_cpu(hdr->MessageId);
+|
+ mid->mid_state = MID_REQUEST_ALLOCATED;
++rc = cifs_mid_issue(server, mid);
++if (rc) {
++	release_mid(server, mid);
++	return ERR_PTR(rc);
++}
++hdr->MessageId = cpu_to_le64(mid->mid);
+)
+ ...>
+ }
+
+@sync_setup@
+expression mid, e1, e2, server;
+identifier alloc = {alloc_mid, smb2_mid_entry_alloc};
+@@
+ *mid = alloc(e1, e2);
+-if (*mid == NULL)
+-	return -ENOMEM;
+-spin_lock(&server->mid_queue_lock);
+-list_add_tail(&(*mid)->qhead, &server->pending_mid_q);
+-spin_unlock(&server->mid_queue_lock);
+-return 0;
++return PTR_ERR_OR_ZERO(*mid);
+
+@async_setup@
+expression mid, e1, e2;
+identifier alloc = {alloc_mid, smb2_mid_entry_alloc};
+statement S;
+@@
+ mid = alloc(e1, e2);
+-if (mid == NULL) S
++if (IS_ERR(mid))
++	return mid;
+
+@unsigned_smb2@
+expression mid, server, hdr;
+identifier put = {delete_mid, release_mid};
+@@
+-revert_current_mid_from_hdr(server, hdr);
++cifs_mid_unsend(server, mid);
+ put(server, mid);
+
+@unsigned_smb1@
+expression mid, rqst, server, rc;
+identifier put = {delete_mid, release_mid};
+@@
+ rc = cifs_sign_rqst(rqst, server, &mid->sequence_number);
+ if (rc) {
++	cifs_mid_unsend(server, mid);
+ 	put(server, mid);
+ 	...
+ }
+
+// No id was taken yet where there is no mid.
+@no_mid@
+expression server, hdr;
+@@
+-revert_current_mid_from_hdr(server, hdr);
+
+// The first @n of a compound were set up, one more could not be.
+@unsent_part@
+expression server, n;
+identifier i, mid;
+@@
+-revert_current_mid(server, n);
+ for (i = 0; i < n; i++)
+-	delete_mid(server, mid[i]);
++{
++	cifs_mid_unsend(server, mid[i]);
++	delete_mid(server, mid[i]);
++}
+
+@unsent_compound@
+expression server, n, e;
+identifier i, mid;
+@@
+-revert_current_mid(server, n);
+ e -= 2;
+ for (i = 0; i < n; i++) {
++	cifs_mid_unsend(server, mid[i]);
+ 	delete_mid(server, mid[i]);
+ 	...
+ }
+
+// If it was claimed, its callback has been told: the caller must not be as well.
+@unsent_async@
+expression server, n, e, mid;
+@@
+ if (rc < 0) {
+-	revert_current_mid(server, n);
+ 	e -= 2;
+-	delete_mid(server, mid);
++	if (cifs_mid_unsend(server, mid))
++		release_mid(server, mid);
++	else
++		rc = 0;
+ }
+
+// Only a request whose callback is in place can be answered.
+@submit_async@
+expression server, mid;
+@@
+-mid->mid_state = MID_REQUEST_SUBMITTED;
+-spin_lock(&server->mid_queue_lock);
+-list_add_tail(&mid->qhead, &server->pending_mid_q);
+-spin_unlock(&server->mid_queue_lock);
++cifs_mid_submit(mid);
+
+@submit_compound@
+identifier mid, i;
+statement S;
+@@
+-mid[i]->mid_state = MID_REQUEST_SUBMITTED;
+ mid[i]->optype = ...;
+ if (...)
+ 	mid[i]->callback = ...;
+ else
+ 	mid[i]->callback = ...;
++cifs_mid_submit(mid[i]);
+
+// A connection begins with MessageId 0 because its window does.
+@negotiate@
+expression server;
+@@
+-spin_lock(&server->mid_counter_lock);
+-server->current_mid = 0;
+-spin_unlock(&server->mid_counter_lock);
+
+// What made up ids before
+
+@early_smb1_if@
+expression E, hdr, server;
+@@
+-if (E)
+-	hdr->Mid = get_next_mid(server);
+
+@early_smb1@
+expression hdr, server;
+@@
+(
+-hdr->Mid = get_next_mid(server);
+|
+-hdr.Mid = get_next_mid(server);
+)
+
+@early_smb2@
+expression server, hdr;
+@@
+-smb2_seq_num_into_buf(server, hdr);
+
+@counters@
+identifier f = {smb2_seq_num_into_buf, smb2_get_next_mid, smb2_revert_current_mid,
+		cifs_get_next_mid, get_next_mid, get_next_mid64,
+		revert_current_mid, revert_current_mid_from_hdr};
+@@
+-f(...) { ... }
+
+@counter_ops@
+identifier ops, f;
+@@
+ struct smb_version_operations ops = {
+-	.get_next_mid = f,
+ };
+
+@revert_ops@
+identifier ops, f;
+@@
+ struct smb_version_operations ops = {
+-	.revert_current_mid = f,
+ };
+
+@ops_fields@
+identifier a, b;
+@@
+ struct smb_version_operations {
+ ...
+-__u64 (*get_next_mid)(struct TCP_Server_Info *);
+-void (*revert_current_mid)(struct TCP_Server_Info *a, const unsigned int b);
+ ...
+ };

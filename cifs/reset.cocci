@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// The end of a connection claims what is in flight, whatever state it is in.
+
+@reconnect@
+iterator name list_for_each_entry_safe;
+expression server;
+identifier mid, nmid, list;
+@@
+-spin_lock(&server->mid_queue_lock);
+-list_for_each_entry_safe(mid, nmid, &server->pending_mid_q, qhead) {
+-	...
+-	if (...)
+-		mid->mid_state = MID_RETRY_NEEDED;
+-	...
+-}
+-spin_unlock(&server->mid_queue_lock);
++cifs_mids_reset(server, &list);
+ ...
+-list_for_each_entry_safe(mid, nmid, &list, qhead) { ... }
++cifs_mids_complete(server, &list, MID_RETRY_NEEDED, 0);
+
+// The server wants NetBIOS: the NEGOTIATE in flight gets what the reconnect returns.
+@netbios@
+iterator name list_for_each_entry_safe;
+expression server;
+identifier mid, nmid, list, mid_rc;
+@@
+-spin_lock(&server->mid_queue_lock);
+-list_for_each_entry_safe(mid, nmid, &server->pending_mid_q, qhead) { ... }
+-spin_unlock(&server->mid_queue_lock);
++cifs_mids_claim_all(server, &list);
+ ...
+-list_for_each_entry_safe(mid, nmid, &list, qhead) {
+-	...
+-	mid->mid_rc = mid_rc;
+-	...
+-}
++cifs_mids_complete(server, &list, MID_RC, mid_rc);
+
+// Unmount. A worker may still be decrypting a reply, and would look it up.
+@exit@
+identifier server;
+@@
+ clean_demultiplex_info(struct TCP_Server_Info *server)
+ {
+ ...
+-if (!list_empty(&server->pending_mid_q)) { ... }
+-if (!list_empty(&server->pending_mid_q)) { ... }
++cifs_mids_shut(server);
++flush_workqueue(decrypt_wq);
+ ...
+ }
+
+@unused@
+identifier mid = {mid, nmid};
+@@
+-struct mid_q_entry *mid;
+ ... when != mid
+     when strict

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// What a connection and a request consist of: the queue, its locks and the MID
+// counter leave struct TCP_Server_Info; an atlas (SMB1) or a window (SMB2/3) takes
+// their place.
+
+@glue@
+@@
+ #include "../common/fscc.h"
++#include "inflight.h"
+
+@server_fields@
+typedef __u64;
+@@
+ struct TCP_Server_Info {
+ ...
+-spinlock_t mid_queue_lock;
+-spinlock_t mid_counter_lock;
+-struct list_head pending_mid_q;
++struct mid_atlas *atlas;
++struct mid_window *window;
+ ...
+-__u64 current_mid;
+ ...
+ };
+
+// The flags had one word for all, which cifsd and a task that gives up wrote under
+// different locks or none: each could undo what the other did.
+@mid_fields@
+typedef u32;
+@@
+ struct mid_q_entry {
+ struct list_head qhead;
++struct rcu_head rcu;
+ ...
+ __u64 mid;
++u32 epoch;
+ ...
+-bool wait_cancelled:1;
+-bool deleted_from_q:1;
+-bool large_buf:1;
+-bool multiRsp:1;
+-bool multiEnd:1;
+-bool decrypted:1;
++bool wait_cancelled;
++bool large_buf;
++bool multiRsp;
++bool multiEnd;
++bool decrypted;
+ };
+
+@create@
+expression server;
+@@
+-INIT_LIST_HEAD(&server->pending_mid_q);
++rc = cifs_mids_create(server);
++if (rc)
++	goto out_err_crypto_release;
+
+@create_locks@
+expression server;
+@@
+-spin_lock_init(&server->mid_queue_lock);
+-spin_lock_init(&server->mid_counter_lock);
+
+@create_fails@
+struct TCP_Server_Info *server;
+@@
+ smbd_destroy(server);
++cifs_mids_destroy(server);
+ kfree(server);
+
+@destroy@
+struct TCP_Server_Info *server;
+@@
++cifs_mids_destroy(server);
+ kfree_sensitive(server);
+
+// Lookups take no lock, so a mid outlives its last reference by a grace period.
+@free_after_rcu@
+expression mid;
+@@
+-mempool_free(mid, &cifs_mid_pool);
++cifs_mid_free(mid);
+
+@free_before_exit@
+@@
++rcu_barrier();
+ mempool_exit(&cifs_mid_pool);

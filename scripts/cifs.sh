@@ -1,0 +1,132 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# cifs.sh [PART...]: the kernel's own SMB client on midatlas, beside the one it comes
+# with, both in one UML run against a real smbd. See cifs/README.md.
+#
+#	short	the converted one mounts, writes, compares, unmounts; for "make check"
+#	work	ten dialects and securities: fio with verification, dbench, a tree
+#	faults	server killed, stopped; processes killed; unmount under load
+#	speed	throughput of both, in turn
+#	many	what a small read costs beside thousands of requests that wait
+#
+# Without PART: all but short.
+
+. "$(dirname "$0")/lib.sh"
+
+rounds=5
+reads=20000
+counts='0 50 100 200 500 1000 2000 4000'
+wrong=()
+out=$cache/cifs-results
+
+# results PATTERN: the lines of the guest's results that match
+results() { sed -n 's/^= //p' "$work/console.log" | grep -E "$1" || true; }
+
+# value VARIANT KEY: its last result
+value() { results "^$1 $2 " | tail -n 1 | cut -d ' ' -f 3-; }
+
+fault() { wrong+=("$part: $*"); }
+
+# What the kernel had to complain about while VARIANT was loaded
+complaints() {
+	awk -v variant="$1" 'FNR == NR { complaint[$0]; next }
+		/^@ variant / { now = $3 } now == variant && $0 in complaint' "$work/complaints" "$work/console.log"
+}
+
+# boot SECONDS [NAME=VALUE...]: runs the part; the verdict is ours, since the stock
+# client is not ours to mend
+boot() {
+	rm -f "$work/console.log"
+	"$top/scripts/uml.sh" "$kernel" "$work" "cifs-$part.sh" "$@" 2> >(tee "$work/complaints" >&2) || true
+	grep -aq '^@ done' "$work/console.log" || fault "the guest failed or took over $1 s"
+	[ "$(value converted unaccounted)" = 0 ] || fault "$(value converted unaccounted) requests unaccounted for"
+	[ -z "$(complaints converted)" ] || fault "the kernel complained about the converted cifs"
+}
+
+# side_by_side KEY-PATTERN: both variants' results, a line for each key
+side_by_side() {
+	local key
+
+	printf '  %-28s%14s%14s\n' '' stock converted
+	results "^converted ($1) " | cut -d ' ' -f 2 | sort -Vu | while read -r key; do
+		printf '  %-28s%14s%14s\n' "$key" "$(value stock "$key")" "$(value converted "$key")"
+	done
+}
+
+run_short() {
+	"$top/scripts/uml.sh" "$kernel" "$work" cifs-short.sh 120 || fault "the run did not end well"
+	[ "$(value converted unaccounted)" = 0 ] || fault "$(value converted unaccounted) requests unaccounted for"
+	say "$(value converted handed_out) requests, all accounted for"
+}
+
+run_work() {
+	boot 1800
+	echo "Seconds for the same work:"
+	side_by_side '(fio|dbench|tree|mount|umount):.*|handed_out|unaccounted|new_taints'
+	[ -z "$(results '^converted .* failed')" ] || fault "$(results '^converted .* failed' | wc -l) loads failed"
+}
+
+run_faults() {
+	boot 1800
+	echo "Under faults (exit status of the load, verification errors):"
+	side_by_side '(restart|pause|silence|kill|umount):.*|handed_out|unaccounted|new_taints'
+	[ -z "$(results '^converted .*:(verify_errors|mounts_left) [^0]')" ] || fault "data was lost or a mount left"
+}
+
+# median: of the numbers on stdin
+median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+
+# of VARIANT KEY: all its results
+of() { results "^$1 $2 " | cut -d ' ' -f 3; }
+
+run_speed() {
+	local key ratio
+
+	boot $((60 + rounds * 120)) ROUNDS=$rounds
+	echo "Throughput, median of $rounds (fio: operations/s, dbench: MB/s):"
+	printf '  %-28s%14s%14s%14s\n' '' stock converted ratio
+	for key in fio:1.0 fio:3.1.1 dbench:1.0 dbench:3.1.1; do
+		ratio=$(paste <(of converted $key) <(of stock $key) | awk '$2 { print $1 / $2 }' | median)
+		printf '  %-28s%14s%14s%14.3f\n' $key "$(of stock $key | median)" "$(of converted $key | median)" "$ratio"
+		awk "BEGIN { exit !($ratio >= 0.98) }" || fault "$key runs at $ratio of stock's speed"
+	done
+}
+
+# What a reply costs cifsd beside 1000 requests, against beside 50
+growth() {
+	awk -v a="$(value "$1" "many:$2:1000" | cut -d ' ' -f 4)" -v b="$(value "$1" "many:$2:50" | cut -d ' ' -f 4)" \
+		'BEGIN { printf "%.2f", b ? a / b : 99 }'
+}
+
+run_many() {
+	local kind variant
+
+	boot 3600 COUNTS="$counts" READS=$reads
+	results ':' | sed -n 's/^\([a-z]*\) many:\([a-z]*\):\([0-9.]*\):\([0-9]*\) \(.*\)/\2 \3 \1 \4 \5/p' >"$out/many.txt"
+	echo "A read of 4 KiB beside so many that wait (ns: median, p99, average; cifsd's CPU per reply):"
+	sed 's/^/  /' "$out/many.txt" | column -t
+	gnuplot -e "dir='$out'" "$top/cifs/many.gp"
+	say "the table and its plot are $out/many.txt and $out/many.svg"
+	for kind in notify:3.1.1 lock:3.1.1 lock:1.0; do
+		for variant in stock converted; do
+			say "$kind, $variant: a reply beside 1000 costs $(growth $variant $kind) of one beside 50"
+		done
+		awk "BEGIN { exit !($(growth converted $kind) <= 1.2) }" || fault "$kind: replies get dearer with what is in flight"
+	done
+}
+
+[ $# -gt 0 ] || set -- work faults speed many
+need smbd:samba mount.cifs:cifs-utils insmod:kmod busybox:busybox-static spatch:coccinelle
+[ "$*" = short ] || need fio:fio dbench:dbench killall:psmisc gnuplot:gnuplot-nox column:bsdextrautils
+kernel=$("$top/scripts/kernel.sh")
+workdir cifs
+mkdir -p "$out"
+build_modules "$kernel"
+cp "$("$top/scripts/cifs-module.sh" "$kernel" "$work")" "$work/"
+gcc -O2 -pthread -o "$work/hold" "$top/cifs/hold.c"
+for part; do
+	declare -F "run_$part" >/dev/null || die "no part '$part': short, work, faults, speed or many"
+	"run_$part"
+done
+[ ${#wrong[@]} -eq 0 ] || die "FAILED: $(printf '%s; ' "${wrong[@]}")"

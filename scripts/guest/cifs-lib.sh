@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh
+#
+# What the cifs guest scripts share, on top of smbd.sh and lib.sh, which is
+# sourced last.
+#
+# A variant is "converted" or "stock"; each line of a result begins with the one
+# that is loaded. What the kernel logs belongs to the variant that was told last.
+
+mnt=/tmp/mnt
+
+# insert FILE: insmod, with what it depends on, and that in turn
+insert() {
+	for dep in $(modinfo -F depends "$1" | tr , ' '); do
+		insert_by_name "$dep"
+	done
+	insmod "$1" || fail "$1 does not load"
+}
+
+insert_by_name() {
+	grep -q "^$1 " /proc/modules ||
+		insert "$(find /media -name "$(echo "$1" | sed 's/_/[-_]/g').ko" | head -n 1)"
+}
+
+# Signing needs a user; encryption needs ciphers, which cifs asks for by the names
+# of their algorithms.
+start_server() {
+	start_smbd
+	printf 'secret\nsecret\n' | smbpasswd -c /tmp/smb.conf -s -a root >/dev/null ||
+		fail "smbpasswd adds no user"
+	for module in aes cryptomgr ccm gcm ctr cmac; do
+		insert_by_name $module
+	done
+	insert ./midatlas.ko
+	insert ./midwindow.ko
+	mkdir -p $mnt
+}
+
+restart_server() {
+	smbd --foreground --no-process-group --configfile=/tmp/smb.conf >>/tmp/smbd.log 2>&1 &
+}
+
+# What the kernel holds against itself: a bad page, an oops, a warning, a lockup
+taints() { echo $(($(cat /proc/sys/kernel/tainted) & (32 | 128 | 512 | 16384))); }
+
+# use VARIANT: loads it
+use() {
+	variant=$1 tainted=$(taints)
+	tell "variant $variant"
+	case $variant in
+	stock)
+		insert /media/fs/smb/client/cifs.ko ;;
+	converted)
+		insert ./cifs.ko
+		grep -q '^midwindow .*cifs' /proc/modules || fail "cifs does not use midwindow"
+		grep -q '^midatlas .*cifs' /proc/modules || fail "cifs does not use midatlas" ;;
+	esac
+}
+
+# result KEY VALUE
+result() { echo "= $variant $1 $2"; }
+
+# unuse: unloads the variant. The converted one accounts for every id then.
+unuse() {
+	tries=600
+	until rmmod cifs 2>/dev/null; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || fail "cifs does not unload, it has $(awk '/^cifs /{print $3}' /proc/modules) users"
+		sleep 0.1
+	done
+	[ "$variant" = stock ] || account
+	result new_taints $(($(taints) - tainted))
+}
+
+# The last line of a script that has run both variants: it is over, and the results
+# say how it went.
+finish() { tell 'done'; }
+
+# What the connections that ended since the last time said
+account() {
+	dmesg -c | sed -n 's/.*CIFS: connection .*: \([0-9]*\) M.*Ids* handed out, \([0-9]*\) came back, \([0-9]*\) left.*/\1 \2 \3/p' |
+		awk '{ out += $1; back += $2; left += $3 } END { print out + 0, back + 0, left + 0 }' >/tmp/accounts
+	read -r out back left </tmp/accounts
+	result handed_out "$out"
+	result unaccounted $((out - back + left))
+}
+
+# mount_share DIALECT[,OPTION...] [FOLDER]
+mount_share() {
+	mount -t cifs //127.0.0.1/share "${2:-$mnt}" -o "user=root,pass=secret,ip=127.0.0.1,vers=$1"
+}
+
+# drop what is cached, so that it comes from the server
+drop_caches() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+}

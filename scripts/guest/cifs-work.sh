@@ -1,0 +1,62 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# The same work on both variants with each dialect: fio with verification of small
+# and large blocks, buffered and direct, a metadata load, a tree copied, compared
+# and deleted.
+
+. "${0%/*}/smbd.sh"
+. "${0%/*}/cifs-lib.sh"
+. "${0%/*}/lib.sh"
+
+dialects='1.0 1.0,sign 2.1 2.1,sign 3.0 3.0,sign 3.0,seal 3.1.1 3.1.1,sign 3.1.1,seal'
+
+# verify FIO-ARGUMENT...
+verify() {
+	fio --name=verify --directory="$mnt/fio" --verify=crc32c --verify_fatal=1 --group_reporting \
+		--minimal "$@" >/tmp/fio.log 2>&1
+}
+
+work_fio() {
+	mkdir "$mnt/fio" &&
+	verify --rw=randwrite --bs=4k --size=2m --numjobs=4 &&
+	verify --rw=write --bs=1m --size=16m --numjobs=2 &&
+	verify --rw=randrw --bsrange=1k-256k --size=4m --numjobs=4 &&
+	verify --rw=randwrite --bs=16k --size=2m --numjobs=4 --direct=1 &&
+	rm -r "$mnt/fio"
+}
+
+work_dbench() {
+	mkdir "$mnt/dbench" &&
+	dbench -c /usr/share/dbench/client.txt -D "$mnt/dbench" -t 4 4 >/tmp/dbench.log 2>&1 &&
+	rm -r "$mnt/dbench"
+}
+
+work_tree() {
+	cp -r /usr/include/linux "$mnt/tree" &&
+	drop_caches &&
+	diff -r /usr/include/linux "$mnt/tree" &&
+	rm -r "$mnt/tree"
+}
+
+start_server
+for each in converted stock; do
+	use $each
+	for dialect in $dialects; do
+		mount_share "$dialect" || { result "mount:$dialect" failed; continue; }
+		for work in fio dbench tree; do
+			start=$(cut -d ' ' -f 1 /proc/uptime)
+			if work_$work; then
+				end=$(cut -d ' ' -f 1 /proc/uptime)
+				result "$work:$dialect" "$(echo "$start $end" | awk '{ printf "%.1f", $2 - $1 }')"
+			else
+				result "$work:$dialect" failed
+				tail -n 5 /tmp/$work.log
+			fi
+		done
+		umount "$mnt" || result "umount:$dialect" failed
+		tell "$each, vers=$dialect"
+	done
+	unuse
+done
+finish
