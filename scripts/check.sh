@@ -26,6 +26,9 @@ step() {
 	fi
 }
 
+# run SCRIPT: nothing that runs for minutes may run for ever, whatever it starts
+run() { timeout -k 10 900 "$top/scripts/$1"; }
+
 summary() {
 	echo "$passed passed, $failed failed"
 	[ $failed -eq 0 ]
@@ -73,8 +76,8 @@ done
 step "checkpatch --strict" checkpatch
 step "kernel-doc -Wall -Werror" kernel_doc
 step "shellcheck" shell_scripts
-step "KUnit under UML" scripts/kunit.sh
-step "load and unload under UML" scripts/lifecycle.sh
-step "short demo" env REQUESTS=20000 scripts/demo.sh
-step "hostile server" env FRAMES=20000 BEHAVIOURS=repeated,truncated,short,too_long,reset_in_frame,storm scripts/hostile.sh
+step "KUnit under UML" run kunit.sh
+step "load and unload under UML" run lifecycle.sh
+REQUESTS=20000 step "short demo" run demo.sh
+FRAMES=20000 BEHAVIOURS=repeated,truncated,short,too_long,reset_in_frame,storm step "hostile server" run hostile.sh
 summary

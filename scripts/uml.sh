@@ -35,14 +35,25 @@ fi
 mkdir -p "$dir/guest"
 cp "$top"/scripts/guest/* "$dir/guest/"
 
-# UML itself outlives SIGINT and SIGTERM.
-trap 'kill -KILL "$(cat "$dir/uml/pid")"; trap - INT; kill -INT $$' INT TERM
-timeout --foreground -s KILL "$seconds" \
+# Whatever ends UML, its other processes are to go with it: one that is left would
+# hold the output open, and tee wait for ever. They are in the group that timeout
+# makes for itself; UML outlives SIGINT and SIGTERM.
+end_guest() { kill -KILL -- "-$guest" 2>/dev/null || true; }
+
+rm -f "$dir/console"
+mkfifo "$dir/console"
+tee "$log" <"$dir/console" | sed -un '/^@ done/d; s/^@ /  /p' >&2 &
+reader=$!
+timeout -s KILL "$seconds" \
 	"$kernel/linux" mem=${memory}M "${args[@]}" uml_dir="$dir/" umid=uml \
 	rootfstype=hostfs rootflags=/ ro init="$dir/guest/$script" con=null con0=fd:0,fd:1 \
-	ignore_loglevel CPUS=$cpus KERNEL="$kernel" WORK="$dir" "$@" </dev/null 2>&1 |
-	tee "$log" | sed -un '/^@ done/d; s/^@ /  /p' >&2 &
-wait $! || true
+	ignore_loglevel CPUS=$cpus KERNEL="$kernel" WORK="$dir" "$@" </dev/null >"$dir/console" 2>&1 &
+guest=$!
+trap 'end_guest; trap - INT; kill -INT $$' INT TERM
+wait $guest || true
+end_guest
+wait $reader || true
+rm "$dir/console"
 
 if grep -E "^\[ *[0-9]+\.[0-9]+\].*($complaints)" "$log" >&2; then
 	die "the kernel complained, see $log"
