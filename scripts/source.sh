@@ -25,6 +25,13 @@ cached_tree() {
 	find "$cache" -maxdepth 1 -name 'linux-source-*' ! -name '*.partial' | sort -V | tail -n 1
 }
 
+# Modules built with headers that somebody changed since do not fit the kernels that
+# were built before: such a tree is not worth keeping.
+pristine() {
+	[ -e "$1/.pristine" ] &&
+		[ -z "$(find "$1" -newer "$1/.pristine" \( -name '*.[chS]' -o -name Makefile -o -name 'Kbuild*' -o -name 'Kconfig*' \) -print -quit)" ]
+}
+
 # Runs an apt tool on lists and downloads of our own, and on our own sources when
 # there are any.
 private_apt() {
@@ -96,6 +103,7 @@ fetch() {
 		tar -xO "./usr/src/$package.tar.xz" | xz -d |
 		tar -x --strip-components=1 -C "$tree.partial" ||
 		die "$package did not unpack: free some disk space, run this again"
+	touch "$tree.partial/.pristine"
 	mv "$tree.partial" "$tree"
 }
 
@@ -107,7 +115,13 @@ fi
 
 need xz:xz-utils
 lock source
-[ -n "$(cached_tree)" ] || fetch
+tree=$(cached_tree)
+if [ -n "$tree" ] && ! pristine "$tree"; then
+	say "the cached kernel source in $tree was changed, fetching it anew"
+	rm -rf "$tree"
+	tree=
+fi
+[ -n "$tree" ] || fetch
 tree=$(cached_tree)
 [ "${tree##*-}" = $wanted ] || say "Linux $wanted is not to be had; this is ${tree##*-}"
 at_least "${tree##*-}" $smp_since ||
