@@ -10,12 +10,12 @@
 # KSRC=TREE uses that tree instead.
 
 . "$(dirname "$0")/lib.sh"
+. "$top/scripts/apt.sh"
 
 wanted=7.3
 newer_suites='trixie-backports forky'
 smp_since=6.19
 oldest=6.12
-keyring=/usr/share/keyrings/debian-archive-keyring.gpg
 
 # Whether version $1 is at least $2
 at_least() { printf '%s\n' "$2" "$1" | sort -VC; }
@@ -30,24 +30,6 @@ cached_tree() {
 pristine() {
 	[ -e "$1/.pristine" ] &&
 		[ -z "$(find "$1" -newer "$1/.pristine" \( -name '*.[chS]' -o -name Makefile -o -name 'Kbuild*' -o -name 'Kconfig*' \) -print -quit)" ]
-}
-
-# Runs an apt tool on lists and downloads of our own, and on our own sources when
-# there are any.
-private_apt() {
-	local tool=$1 sources=()
-
-	shift
-	[ ! -e "$apt/sources.list" ] ||
-		sources=(-o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null)
-	"$tool" -q -o APT::Sandbox::User=root -o Dir::State::Lists="$apt/lists" \
-		-o Dir::State::status=/dev/null \
-		-o Dir::Cache="$apt/cache" "${sources[@]}" "$@"
-}
-
-# The mirrors that apt itself reads out of the machine's sources, in either format
-mirrors() {
-	apt-get --print-uris update | sed -n "s|^'\(.*\)/dists/[a-z]*/InRelease'.*|\1|p" | sort -u
 }
 
 # pick_package MINIMUM: the wanted version or the newest, if it is not too old
@@ -72,7 +54,7 @@ find_package() {
 
 	for suite in $newer_suites; do
 		for mirror in $(mirrors); do
-			echo "deb [signed-by=$keyring] $mirror $suite main" >"$apt/sources.list"
+			private_sources "$mirror" "$suite"
 			private_apt apt-get update >/dev/null 2>&1 && pick_package $smp_since && return
 		done
 	done
@@ -81,14 +63,13 @@ find_package() {
 }
 
 fetch() {
-	local package tree apt
+	local package tree
 
 	have apt-get || die "no apt-get here to fetch a kernel with: set KSRC to the source tree of Linux $wanted"
 	need_space 4
-	trap 'rm -rf "$cache"/*.partial' EXIT
-	rm -rf "$cache"/*.partial
-	apt=$cache/apt.partial
-	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
+	trap 'rm -rf "$cache"/{apt,linux-source-*}.partial' EXIT
+	rm -rf "$cache"/{apt,linux-source-*}.partial
+	private_apt_in "$cache/apt.partial"
 
 	say "looking for linux-source-$wanted on this machine's Debian mirror"
 	package=$(find_package) ||
