@@ -9,6 +9,7 @@ help:
 	@echo 'make demo HOSTILE=1 the same client against a hostile server: a million frames'
 	@echo 'make check          everything that gates: builds, checkers, KUnit, a short demo'
 	@echo 'make modules        the modules for the kernel that runs here (KDIR=... for another)'
+	@echo 'make litmus         the memory-ordering tests, under the kernel'"'"'s memory model'
 	@echo 'make kunit          the KUnit tests alone, as modules'
 	@echo 'make kunit-native   the same, built into a kernel by kunit.py'
 	@echo 'make clean          removes what was built here'
@@ -22,7 +23,7 @@ modules:
 		"install linux-headers-$$(uname -r), or set KDIR" >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
-demo check kunit kunit-native clean-cache:
+demo check kunit kunit-native litmus clean-cache:
 	@scripts/$@.sh
 
 # Not kbuild's own clean: this one needs no headers and knows the products of all kernels.
@@ -31,4 +32,4 @@ clean:
 		-o -name '.*.cmd' -o -name '.*.d' -o -name '.tmp_*' -o -name modules.order -o -name Module.symvers \) \
 		-exec rm -rf {} +
 
-.PHONY: help modules demo check kunit kunit-native clean-cache clean
+.PHONY: help modules demo check kunit kunit-native litmus clean-cache clean

@@ -2,6 +2,9 @@
 /*
  * midatlas - tells the in-flight requests of one connection apart
  *
+ * What is taken for granted about the order of memory accesses is tested in
+ * Documentation/litmus-tests/; [brackets] name the tests.
+ *
  * The slot word is the only truth
  * ===============================
  *
@@ -72,8 +75,9 @@
  *	word is not LIVE|v: NULL	(E)
  *
  * A before B by the full barrier of the cmpxchg, D before E by smp_rmb(): who
- * sees B sees A.  C is a release and the first read an acquire: who sees C sees
- * B and all that the caller wrote into the context before (invariant 1).
+ * sees B sees A [map-reuse].  C is a release and the first read an acquire: who
+ * sees C sees B and all that the caller wrote into the context before (invariant
+ * 1) [publish-map].
  *
  * Claim against claim
  * ===================
@@ -87,7 +91,7 @@
  *					word is FREE|v: NULL
  *
  * Nor can T2 succeed if the slot has been used again in between: its version
- * has grown.
+ * has grown [claim-claim].
  *
  * Claim against reassociate
  * =========================
@@ -104,11 +108,12 @@
  *	returns old			cmpxchg LIVE|v: fails, again
  *					returns new
  *
- * The growth of the uses by 2^spare leaves the MID as it is.  A dissociate
- * that meets MOVING takes the lock, and by then MOVING is over; interrupts are off
- * while the lock is held, so nobody waits for what he has interrupted himself.
- * A map does not wait: MOVING is as good as LIVE to it, a reassociate leaves the
- * use as it is, and the map gets the old context or the new one.
+ * The growth of the uses by 2^spare leaves the MID as it is, and makes T2's
+ * cmpxchg fail [claim-reassociate].  A dissociate that meets MOVING takes the
+ * lock, and by then MOVING is over; interrupts are off while the lock is held, so
+ * nobody waits for what he has interrupted himself.  A map does not wait: MOVING
+ * is as good as LIVE to it, a reassociate leaves the use as it is, and the map
+ * gets the old context or the new one.
  *
  * Finding a free slot
  * ===================
@@ -131,7 +136,7 @@
  *	line still full?		bit clear? set_bit(line)
  *
  * At least one of them sees what the other did, so a line with a free slot has
- * its bit set, or one of the two has not yet returned.
+ * its bit set, or one of the two has not yet returned [line-free].
  *
  * The table is full only if a look at all of its slots found none free *and*
  * none was freed behind the searcher's back: mid_table_search() raises
@@ -143,7 +148,8 @@
  *	smp_mb				cmpxchg's full barrier
  *	refills, slots, refills		mode & SCAN? refills++
  *
- * Either T1 sees the slot free or it sees the count change and looks again.
+ * Either T1 sees the slot free or it sees the count change and looks again
+ * [search-free, search-count].
  *
  * Growth: the older tables
  * ========================
@@ -178,7 +184,7 @@
  *
  * If T1 still sees the older table as the current one, T3 sees T1's slot and
  * takes its slot's next use instead (mid_slot_unique()), or another slot if the
- * older tables have the MIDs of all its uses (mid_slot_block()).
+ * older tables have the MIDs of all its uses (mid_slot_block()) [grow-associate].
  *
  * What was not done
  * =================
@@ -887,6 +893,7 @@ static void mid_atlas_unlink(struct mid_atlas *atlas, struct mid_table *old)
 	rcu_assign_pointer(t->older, next);
 	if (!rcu_access_pointer(mid_atlas_table_locked(atlas)->older))
 		mid_atlas_set_mode(atlas, MID_MODE_OLDER, false);
+	/* A lookup may be in there [older-unlink]. */
 	call_rcu(&old->rcu, mid_table_free_rcu);
 }
 
@@ -1055,7 +1062,7 @@ static unsigned int mid_atlas_retire_older(struct mid_atlas *atlas)
  *					unlock
  *
  * Had T2 got the lock first, T1 would have found the next in the queue.  And
- * nobody misses the queue:
+ * nobody misses the queue [waiter-free, waiter-give-back]:
  *
  *	T1: dissociate			T2: begins to wait
  *
@@ -1268,7 +1275,7 @@ static int mid_atlas_grow(struct mid_atlas *atlas, unsigned int seen, gfp_t gfp)
 	}
 	raw_spin_unlock_irqrestore(&atlas->lock, flags);
 	if (!new) {
-		/* The new table before a look at the old one's slots. */
+		/* The new table before the old one's slots [grow-free]. */
 		smp_mb();
 		mid_table_retire(atlas, t);
 		mid_atlas_serve(atlas);
@@ -1303,7 +1310,7 @@ static noinline void mid_slot_give_back(struct mid_atlas *atlas,
  *	mode?				looks for free slots
  *
  * Either T1 sees the mode or it took its slot before, and T2 leaves it alone
- * until it is free again.
+ * until it is free again [drain-associate].
  */
 static int mid_slot_confirm(struct mid_atlas *atlas, struct mid_table *t,
 			    unsigned int i, u64 *word)
@@ -1725,6 +1732,7 @@ void *mid_atlas_map_get_put(struct mid_atlas *atlas, u16 mid,
 {
 	void *ctx;
 
+	/* What was freed since is still a context in here [get-put]. */
 	rcu_read_lock();
 	ctx = mid_atlas_map(atlas, mid);
 	if (ctx && !get(ctx))
@@ -1976,7 +1984,7 @@ static void *mid_slot_move(struct mid_atlas *atlas, struct mid_table *t,
 				       mid_word_with(word, MID_MOVING)));
 
 	old_ctx = slot->ctx;
-	/* What @new_ctx points to is seen by a map that sees @new_ctx. */
+	/* A map that sees it sees what is in it [publish-reassociate]. */
 	smp_store_release(&slot->ctx, new_ctx);
 	/* Another version, the same MID; pairs with mid_slot_claim(). */
 	atomic64_set_release(&slot->word,
@@ -2079,7 +2087,7 @@ static void mid_atlas_arm(struct mid_atlas *atlas, unsigned long expires)
 {
 	lockdep_assert_held(&atlas->lock);
 
-	/* ABANDONED before PENDING; pairs with the start of a work, which clears it. */
+	/* ABANDONED before PENDING, which a work's start clears [arm-expire]. */
 	smp_mb();
 	if (delayed_work_pending(&atlas->expiry) &&
 	    time_before_eq(atlas->expires, expires))
@@ -2150,7 +2158,7 @@ static int mid_slot_abandon(struct mid_atlas *atlas, struct mid_table *t,
 		return -ENOENT;
 	if (atlas->abandoned >= mid_atlas_max_abandoned(atlas))
 		return -EBUSY;
-	/* BUSY until @ctx is written: the expiry reads it without the lock. */
+	/* BUSY until @ctx is written: see mid_table_expire() [abandon-expire]. */
 	if (!atomic64_try_cmpxchg(&slot->word, &word,
 				  mid_word_with(word, MID_BUSY)))
 		return -ENOENT;

@@ -2,6 +2,8 @@
 /*
  * midwindow - tells the in-flight requests of one SMB2/3 connection apart
  *
+ * The [brackets] name tests in Documentation/litmus-tests/.
+ *
  * A window hands out the ids that the server's credits allow, and remembers
  * whose they are while the requests are in flight.  The first half is a matter
  * of a lock and two bitmaps.  For the second half it stands on an atlas
@@ -130,7 +132,7 @@
  *
  * A lookup compares the epoch twice: with the window's, so that an old
  * connection's ids stop to map at one moment, and with the entry's, so that id 0
- * of this connection is not id 0 of the last.
+ * of this connection is not id 0 of the last [epoch-reply].
  *
  *	T1: reset			T2: dissociate(old, id)	T3: associate
  *
@@ -143,8 +145,8 @@
  *
  * T2 got it, or T1 does: it is the same xchg.  From the moment that the epoch is
  * new, T3 cannot publish, so T1 sees all there is: each entry of the old epoch
- * was in the atlas before T1 looks there.  A span of the old epoch is worth
- * nothing; its ids are those of a window that is no more.
+ * was in the atlas before T1 looks there [epoch-associate].  A span of the old
+ * epoch is worth nothing; its ids are those of a window that is no more.
  *
  * The index
  * =========
