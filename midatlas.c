@@ -1737,6 +1737,8 @@ void *mid_atlas_map_get_put(struct mid_atlas *atlas, u16 mid,
 	ctx = mid_atlas_map(atlas, mid);
 	if (ctx && !get(ctx))
 		ctx = NULL;
+	/* A get may order nothing: its count, then the MID again [get-recheck]. */
+	smp_rmb();
 	if (ctx && mid_atlas_map(atlas, mid) != ctx) {
 		if (put)
 			put(ctx);

@@ -1287,6 +1287,8 @@ void *mid_window_map_get_put(struct mid_window *w, u32 epoch, u64 id,
 	ctx = e ? mid_entry_ctx(e) : NULL;
 	if (ctx && !get(ctx))
 		ctx = NULL;
+	/* A get may order nothing: its count, then the context again [get-recheck]. */
+	smp_rmb();
 	if (ctx && mid_entry_ctx(e) != ctx) {
 		if (put)
 			put(ctx);
