@@ -36,11 +36,11 @@ mkdir -p "$dir/guest"
 cp "$top"/scripts/guest/* "$dir/guest/"
 
 # Whatever ends UML, its other processes are to go with it: one that is left would
-# hold the output open, and tee wait for ever. They are in the group that timeout
-# makes for itself; UML outlives SIGINT and SIGTERM.
-end_guest() { kill -KILL -- "-$guest" 2>/dev/null || true; }
+# hold the output open, and tee wait for ever. UML has a session of its own, and
+# outlives SIGINT and SIGTERM.
+end_guest() { kill -KILL $guest "-$(cat "$dir/uml/pid" 2>/dev/null || echo $guest)" 2>/dev/null || true; }
 
-rm -f "$dir/console"
+rm -rf "$dir/console" "$dir/uml"
 mkfifo "$dir/console"
 tee "$log" <"$dir/console" | sed -un '/^@ done/d; s/^@ /  /p' >&2 &
 reader=$!
