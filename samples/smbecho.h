@@ -25,7 +25,7 @@
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 
-#include "../midatlas.h"
+#include "midatlas.h"
 #include "smb1.h"
 
 /* What there is to count. */

@@ -45,8 +45,12 @@ for file in ./midatlas.ko samples/smbecho.ko; do
 done
 tell "modinfo is complete"
 
-start_smbd
 load ./midatlas.ko
+load samples/loopback.ko || fail "the smallest client got a wrong answer: $(dmesg | tail -n 3)"
+rmmod loopback
+tell "$(dmesg | sed -n 's/.*\(loopback: .* wrong\)/\1/p')"
+
+start_smbd
 load samples/smbecho.ko requests=200
 grep -q '^midatlas .* smbecho, ' /proc/modules || fail "smbecho does not use midatlas"
 ! rmmod midatlas 2>/dev/null || fail "midatlas could be removed under its client"
