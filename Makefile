@@ -12,6 +12,7 @@ help:
 	@echo 'make litmus         the memory-ordering tests, under the kernel'"'"'s memory model'
 	@echo 'make kunit          the KUnit tests alone, as modules'
 	@echo 'make kunit-native   the same, built into a kernel by kunit.py'
+	@echo 'make docs           HTML and man pages, in Documentation/output'
 	@echo 'make clean          removes what was built here'
 	@echo 'make clean-cache    removes the cached kernel'
 	@echo
@@ -25,6 +26,11 @@ modules:
 
 demo check kunit kunit-native litmus clean-cache:
 	@scripts/$@.sh
+
+docs:
+	@scripts/$@.sh
+
+.PHONY: docs
 
 # Not kbuild's own clean: this one needs no headers and knows the products of all kernels.
 clean:

@@ -65,6 +65,8 @@ kernel_doc() {
 		xargs -0 python3 "$kernel/source/scripts/kernel-doc" -none -Wall -Werror
 }
 
+documentation() { scripts/docs.sh "$work/docs"; }
+
 shell_scripts() {
 	shellcheck -x -P SCRIPTDIR scripts/*.sh scripts/guest/*.sh .ci/run
 }
@@ -81,6 +83,7 @@ for build in "$kernel" /lib/modules/*/build; do
 done
 step "checkpatch --strict" checkpatch
 step "kernel-doc -Wall -Werror" kernel_doc
+step "documentation: Sphinx -n -W, man pages" documentation
 step "shellcheck" shell_scripts
 step "KUnit under UML" run kunit.sh
 step "load and unload under UML" run lifecycle.sh
