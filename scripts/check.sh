@@ -54,8 +54,8 @@ checkpatch() {
 
 	find . ! -name 'midatlax*' ! -name port_idr.c \( -name '*.[ch]' -o -name Kbuild -o -name Kconfig -o -name '*.rst' \) \
 		-exec "${tool[@]}" --file {} + &&
-	# RDBSS' names and types
-	"${tool[@]}" --ignore CAMELCASE,NEW_TYPEDEFS --file midatlax*.[ch] &&
+	# RDBSS' names and types; in $work, where checkpatch may leave its notes on them
+	(cd "$work" && "${tool[@]}" --ignore CAMELCASE,NEW_TYPEDEFS --file "$top"/midatlax*.[ch]) &&
 	# what is deprecated, to show it
 	"${tool[@]}" --ignore DEPRECATED_API --file samples/port_idr.c
 }
