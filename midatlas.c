@@ -346,7 +346,7 @@ struct mid_cpu {
  * @late: dissociates of an ABANDONED MID
  * @exhausted: associates that found no free MID
  * @rcu: frees the atlas
- * @name: for people
+ * @name: for people, with a number that no other atlas has
  *
  * From @max to @waiters, and @expires, all is under @lock.
  */
@@ -376,6 +376,11 @@ struct mid_atlas {
 	struct rcu_head rcu;
 	char name[];
 };
+
+#ifndef __CHECKER__	/* sparse cannot read what makes the events */
+#define CREATE_TRACE_POINTS
+#endif
+#include "midatlas_trace.h"
 
 /*
  * The word
@@ -1372,6 +1377,7 @@ static int mid_table_associate(struct mid_atlas *atlas, struct mid_table *t,
 		if (err)
 			return err;
 	}
+	trace_midatlas_associate(atlas, mid_word_mid(t, i, word), ctx);
 	mid_slot_publish(atlas, t, i, word, ctx, mid);
 	return 0;
 }
@@ -1415,6 +1421,7 @@ static int mid_atlas_try_harder(struct mid_atlas *atlas, void *ctx, u16 *mid,
 	} while (!why);
 
 	if (why == -ENOSPC) {
+		trace_midatlas_exhausted(atlas);
 		atomic64_inc(&atlas->exhausted);
 		mid_atlas_sample(atlas);
 	}
@@ -1470,7 +1477,8 @@ int mid_atlas_associate(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp)
 	t = rcu_dereference(atlas->table);
 	cpu = raw_cpu_ptr(atlas->cpu);
 	i = READ_ONCE(cpu->next) & t->mask;
-	if (likely(!atomic_read(&atlas->mode) && !mid_table_region_ends(t, i) &&
+	if (likely(!trace_midatlas_associate_enabled() &&
+		   !atomic_read(&atlas->mode) && !mid_table_region_ends(t, i) &&
 		   mid_slot_take(t, i, &word))) {
 		WRITE_ONCE(cpu->next, i + 1);
 		/* Again, now that the slot is ours; see mid_slot_confirm(). */
@@ -1569,10 +1577,12 @@ static int mid_waiter_finish(struct mid_atlas *atlas, struct mid_waiter *w,
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&atlas->lock, flags);
-	if (w->err == -EAGAIN)
+	if (w->err == -EAGAIN) {
 		mid_waiter_dequeue(atlas, w, why);
-	else if (!w->err)
+	} else if (!w->err) {
+		trace_midatlas_associate(atlas, mid_word_mid(w->t, w->i, w->word), ctx);
 		mid_slot_publish(atlas, w->t, w->i, w->word, ctx, mid);
+	}
 	raw_spin_unlock_irqrestore(&atlas->lock, flags);
 	return w->err;
 }
@@ -1623,10 +1633,12 @@ int mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx, u16 *mid,
 	if (err == -ENOSPC && !timeout)
 		err = -ETIMEDOUT;
 	if (err == -ENOSPC) {
+		trace_midatlas_wait(atlas, ctx);
 		err = mid_waiter_enqueue(atlas, &w);
 		if (!err)
 			err = mid_waiter_wait(atlas, &w, gfp, timeout);
 		err = mid_waiter_finish(atlas, &w, err, ctx, mid);
+		trace_midatlas_wait_end(atlas, ctx, err);
 		/* What we could not use, or not grow, is for the next. */
 		if (err)
 			mid_atlas_serve(atlas);
@@ -1818,6 +1830,7 @@ static void *mid_slot_claim(struct mid_atlas *atlas, struct mid_table *t,
 		/* A full barrier, for mid_slot_freed(). */
 	} while (!atomic64_try_cmpxchg(&slot->word, &word,
 				       mid_word_with(word, MID_FREE)));
+	trace_midatlas_dissociate(atlas, mid, ctx, mid_word_age(word));
 	mid_atlas_count_dissociate(atlas);
 	mid_slot_freed(atlas, t, i);
 	return ctx;
@@ -1848,6 +1861,14 @@ static bool mid_slot_unabandon(struct mid_atlas *atlas, struct mid_table *t,
 	return true;
 }
 
+/* The same, and no reply has come. */
+static void mid_slot_expire(struct mid_atlas *atlas, struct mid_table *t,
+			    unsigned int i, u64 word)
+{
+	if (mid_slot_unabandon(atlas, t, i, word))
+		trace_midatlas_expire(atlas, mid_word_mid(t, i, word));
+}
+
 /* A reply came whose MID has no context: whose was it? */
 static noinline void mid_atlas_missed(struct mid_atlas *atlas, u16 mid)
 {
@@ -1867,6 +1888,7 @@ static noinline void mid_atlas_missed(struct mid_atlas *atlas, u16 mid)
 		if (mid_word_state(word) == MID_ABANDONED &&
 		    mid_word_mid(t, i, word) == mid &&
 		    mid_slot_unabandon(atlas, t, i, word)) {
+			trace_midatlas_late(atlas, mid);
 			atomic64_inc(&atlas->late);
 			return;
 		}
@@ -1875,6 +1897,10 @@ static noinline void mid_atlas_missed(struct mid_atlas *atlas, u16 mid)
 		    mid_word_use(t, word))
 			used = mid != MID_RESERVED;
 	} while ((t = rcu_dereference(t->older)));
+	if (used)
+		trace_midatlas_stale(atlas, mid);
+	else
+		trace_midatlas_unknown(atlas, mid);
 	atomic64_inc(used ? &atlas->stale : &atlas->unknown);
 }
 
@@ -1919,7 +1945,8 @@ void *mid_atlas_dissociate(struct mid_atlas *atlas, u16 mid)
 	slot = &t->slots[i];
 	/* mid_slot_claim(), and where that waits or fails, the slow one. */
 	word = atomic64_read_acquire(&slot->word);
-	if (likely(mid_word_match(t, word, mid) &&
+	if (likely(!trace_midatlas_dissociate_enabled() &&
+		   mid_word_match(t, word, mid) &&
 		   mid_word_state(word) == MID_LIVE)) {
 		ctx = READ_ONCE(slot->ctx);
 		if (likely(atomic64_try_cmpxchg(&slot->word, &word,
@@ -1986,6 +2013,7 @@ static void *mid_slot_move(struct mid_atlas *atlas, struct mid_table *t,
 				       mid_word_with(word, MID_MOVING)));
 
 	old_ctx = slot->ctx;
+	trace_midatlas_reassociate(atlas, mid, old_ctx, new_ctx);
 	/* A map that sees it sees what is in it [publish-reassociate]. */
 	smp_store_release(&slot->ctx, new_ctx);
 	/* Another version, the same MID; pairs with mid_slot_claim(). */
@@ -2081,7 +2109,7 @@ static void mid_atlas_unabandon_oldest(struct mid_atlas *atlas)
 		}
 	}
 	if (oldest_t)
-		mid_slot_unabandon(atlas, oldest_t, oldest_i, oldest);
+		mid_slot_expire(atlas, oldest_t, oldest_i, oldest);
 }
 
 /* Has @expiry run by the jiffy @expires. */
@@ -2120,7 +2148,7 @@ static unsigned long mid_table_expire(struct mid_atlas *atlas,
 		if (rest > 0)
 			left = min_t(unsigned long, left, rest);
 		else
-			mid_slot_unabandon(atlas, t, i, word);
+			mid_slot_expire(atlas, t, i, word);
 	}
 	return left;
 }
@@ -2164,6 +2192,7 @@ static int mid_slot_abandon(struct mid_atlas *atlas, struct mid_table *t,
 	if (!atomic64_try_cmpxchg(&slot->word, &word,
 				  mid_word_with(word, MID_BUSY)))
 		return -ENOENT;
+	trace_midatlas_abandon(atlas, mid, ctx, quarantine);
 	mid_atlas_count_dissociate(atlas);
 	WRITE_ONCE(atlas->abandoned, atlas->abandoned + 1);
 	abandoned = mid_word_stamped(word, atlas->abandons++);
@@ -2529,8 +2558,11 @@ static bool mid_atlas_drained(struct mid_atlas *atlas)
  */
 int mid_atlas_drain(struct mid_atlas *atlas, unsigned long timeout)
 {
+	int err;
+
 	might_sleep();
 
+	trace_midatlas_drain(atlas);
 	mid_atlas_shut(atlas);
 	if (timeout && !mid_atlas_drained(atlas)) {
 		timeout = min_t(unsigned long, timeout, MAX_SCHEDULE_TIMEOUT);
@@ -2538,7 +2570,9 @@ int mid_atlas_drain(struct mid_atlas *atlas, unsigned long timeout)
 		if (wait_for_completion_timeout(&atlas->drained, timeout))
 			complete(&atlas->drained);
 	}
-	return mid_atlas_drained(atlas) ? 0 : -ETIMEDOUT;
+	err = mid_atlas_drained(atlas) ? 0 : -ETIMEDOUT;
+	trace_midatlas_drain_end(atlas, err);
+	return err;
 }
 EXPORT_SYMBOL_GPL(mid_atlas_drain);
 
@@ -2647,16 +2681,19 @@ static void mid_atlas_free_rcu(struct rcu_head *rcu)
 struct mid_atlas *mid_atlas_create(const char *name, unsigned int max_mids,
 				   unsigned int initial_mids, gfp_t gfp)
 {
+	static atomic_t mid_atlas_last;
 	unsigned int first, order;
 	struct mid_atlas *atlas;
 	struct mid_table *t;
+	size_t name_size;
 	int cpu;
 
 	if (!name || !*name || !max_mids || max_mids > MID_ATLAS_MAX_MIDS ||
 	    initial_mids > max_mids)
 		return ERR_PTR(-EINVAL);
 
-	atlas = kzalloc(struct_size(atlas, name, strlen(name) + 1), gfp);
+	name_size = strlen(name) + sizeof("-4294967295");
+	atlas = kzalloc(struct_size(atlas, name, name_size), gfp);
 	if (!atlas)
 		return ERR_PTR(-ENOMEM);
 
@@ -2683,7 +2720,9 @@ struct mid_atlas *mid_atlas_create(const char *name, unsigned int max_mids,
 	init_completion(&atlas->drained);
 	init_completion(&atlas->left);
 	INIT_DELAYED_WORK(&atlas->expiry, mid_atlas_expire);
-	memcpy(atlas->name, name, strlen(name) + 1);
+	snprintf(atlas->name, name_size, "%s-%u", name,
+		 atomic_inc_return(&mid_atlas_last));
+	trace_midatlas_create(atlas);
 	return atlas;
 }
 EXPORT_SYMBOL_GPL(mid_atlas_create);
@@ -2719,6 +2758,7 @@ void mid_atlas_destroy(struct mid_atlas *atlas, mid_ctx_fn destructor,
 		return;
 	might_sleep();
 
+	trace_midatlas_destroy(atlas);
 	mid_atlas_shut(atlas);
 	mid_atlas_await_waiters(atlas);
 	cancel_delayed_work_sync(&atlas->expiry);

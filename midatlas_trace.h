@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * midatlas_trace - the events in the life of an atlas and its MIDs
+ *
+ *	create                                                  destroy
+ *	    associate --> reassociate ... --> dissociate
+ *	                               \----> abandon --> late or expire
+ *
+ * and beside these: stale and unknown (a reply that belongs to no request),
+ * exhausted, wait and wait_end (no MID is free), drain and drain_end.
+ *
+ * What happens to a MID is told in the order in which it happened, if the trace
+ * has one clock for all CPUs ("global" or "counter"): an associate before others
+ * can see the context, and the rest by who alone could do it.
+ *
+ * The atlas' name is that of its folder in debugfs, and a context is hashed to the
+ * same value there.
+ */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM midatlas
+
+#if !defined(_MIDATLAS_TRACE_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _MIDATLAS_TRACE_H
+
+#include <linux/jiffies.h>
+#include <linux/string.h>
+#include <linux/tracepoint.h>
+
+/* Not a __string(): what __assign_str() is given has changed in 6.10. */
+#define NAME_FIELD	__dynamic_array(char, name, strlen(atlas->name) + 1)
+#define NAME_ASSIGN	memcpy(__get_str(name), atlas->name, \
+			       __get_dynamic_array_len(name))
+
+/* The atlas */
+
+DECLARE_EVENT_CLASS(midatlas_atlas,
+		    TP_PROTO(const struct mid_atlas *atlas),
+		    TP_ARGS(atlas),
+		    TP_STRUCT__entry(NAME_FIELD
+				     __field(u32, max)),
+		    TP_fast_assign(NAME_ASSIGN;
+				   __entry->max = READ_ONCE(atlas->max);),
+		    TP_printk("%s max=%u", __get_str(name), __entry->max)
+);
+
+DEFINE_EVENT(midatlas_atlas, midatlas_create,
+	     TP_PROTO(const struct mid_atlas *atlas),
+	     TP_ARGS(atlas)
+);
+
+DEFINE_EVENT(midatlas_atlas, midatlas_exhausted,
+	     TP_PROTO(const struct mid_atlas *atlas),
+	     TP_ARGS(atlas)
+);
+
+DEFINE_EVENT(midatlas_atlas, midatlas_drain,
+	     TP_PROTO(const struct mid_atlas *atlas),
+	     TP_ARGS(atlas)
+);
+
+DEFINE_EVENT(midatlas_atlas, midatlas_destroy,
+	     TP_PROTO(const struct mid_atlas *atlas),
+	     TP_ARGS(atlas)
+);
+
+TRACE_EVENT(midatlas_drain_end,
+	    TP_PROTO(const struct mid_atlas *atlas, int err),
+	    TP_ARGS(atlas, err),
+	    TP_STRUCT__entry(NAME_FIELD
+			     __field(int, err)),
+	    TP_fast_assign(NAME_ASSIGN;
+			   __entry->err = err;),
+	    TP_printk("%s err=%d", __get_str(name), __entry->err)
+);
+
+/* A context that waits for a MID */
+
+TRACE_EVENT(midatlas_wait,
+	    TP_PROTO(const struct mid_atlas *atlas, const void *ctx),
+	    TP_ARGS(atlas, ctx),
+	    TP_STRUCT__entry(NAME_FIELD
+			     __field(const void *, ctx)),
+	    TP_fast_assign(NAME_ASSIGN;
+			   __entry->ctx = ctx;),
+	    TP_printk("%s ctx=%p", __get_str(name), __entry->ctx)
+);
+
+TRACE_EVENT(midatlas_wait_end,
+	    TP_PROTO(const struct mid_atlas *atlas, const void *ctx, int err),
+	    TP_ARGS(atlas, ctx, err),
+	    TP_STRUCT__entry(NAME_FIELD
+			     __field(const void *, ctx)
+			     __field(int, err)),
+	    TP_fast_assign(NAME_ASSIGN;
+			   __entry->ctx = ctx;
+			   __entry->err = err;),
+	    TP_printk("%s ctx=%p err=%d", __get_str(name), __entry->ctx,
+		      __entry->err)
+);
+
+/* A MID and its context */
+
+TRACE_EVENT(midatlas_associate,
+	    TP_PROTO(const struct mid_atlas *atlas, u16 mid, const void *ctx),
+	    TP_ARGS(atlas, mid, ctx),
+	    TP_STRUCT__entry(NAME_FIELD
+			     __field(u16, mid)
+			     __field(const void *, ctx)),
+	    TP_fast_assign(NAME_ASSIGN;
+			   __entry->mid = mid;
+			   __entry->ctx = ctx;),
+	    TP_printk("%s mid=0x%04x ctx=%p", __get_str(name), __entry->mid,
+		      __entry->ctx)
+);
+
+TRACE_EVENT(midatlas_reassociate,
+	    TP_PROTO(const struct mid_atlas *atlas, u16 mid, const void *ctx,
+		     const void *new_ctx),
+	    TP_ARGS(atlas, mid, ctx, new_ctx),
+	    TP_STRUCT__entry(NAME_FIELD
+			     __field(u16, mid)
+			     __field(const void *, ctx)
+			     __field(const void *, new_ctx)),
+	    TP_fast_assign(NAME_ASSIGN;
+			   __entry->mid = mid;
+			   __entry->ctx = ctx;
+			   __entry->new_ctx = new_ctx;),
+	    TP_printk("%s mid=0x%04x ctx=%p new_ctx=%p", __get_str(name),
+		      __entry->mid, __entry->ctx, __entry->new_ctx)
+);
+
+TRACE_EVENT(midatlas_dissociate,
+	    TP_PROTO(const struct mid_atlas *atlas, u16 mid, const void *ctx,
+		     unsigned long age),
+	    TP_ARGS(atlas, mid, ctx, age),
+	    TP_STRUCT__entry(NAME_FIELD
+			     __field(u16, mid)
+			     __field(const void *, ctx)
+			     __field(u32, age_ms)),
+	    TP_fast_assign(NAME_ASSIGN;
+			   __entry->mid = mid;
+			   __entry->ctx = ctx;
+			   __entry->age_ms = jiffies_to_msecs(age);),
+	    TP_printk("%s mid=0x%04x ctx=%p age_ms=%u", __get_str(name),
+		      __entry->mid, __entry->ctx, __entry->age_ms)
+);
+
+TRACE_EVENT(midatlas_abandon,
+	    TP_PROTO(const struct mid_atlas *atlas, u16 mid, const void *ctx,
+		     unsigned long quarantine),
+	    TP_ARGS(atlas, mid, ctx, quarantine),
+	    TP_STRUCT__entry(NAME_FIELD
+			     __field(u16, mid)
+			     __field(const void *, ctx)
+			     __field(u32, quarantine_ms)),
+	    TP_fast_assign(NAME_ASSIGN;
+			   __entry->mid = mid;
+			   __entry->ctx = ctx;
+			   __entry->quarantine_ms = jiffies_to_msecs(quarantine);),
+	    TP_printk("%s mid=0x%04x ctx=%p quarantine_ms=%u", __get_str(name),
+		      __entry->mid, __entry->ctx, __entry->quarantine_ms)
+);
+
+/* A MID that has no context */
+
+DECLARE_EVENT_CLASS(midatlas_mid,
+		    TP_PROTO(const struct mid_atlas *atlas, u16 mid),
+		    TP_ARGS(atlas, mid),
+		    TP_STRUCT__entry(NAME_FIELD
+				     __field(u16, mid)),
+		    TP_fast_assign(NAME_ASSIGN;
+				   __entry->mid = mid;),
+		    TP_printk("%s mid=0x%04x", __get_str(name), __entry->mid)
+);
+
+DEFINE_EVENT(midatlas_mid, midatlas_late,
+	     TP_PROTO(const struct mid_atlas *atlas, u16 mid),
+	     TP_ARGS(atlas, mid)
+);
+
+DEFINE_EVENT(midatlas_mid, midatlas_expire,
+	     TP_PROTO(const struct mid_atlas *atlas, u16 mid),
+	     TP_ARGS(atlas, mid)
+);
+
+DEFINE_EVENT(midatlas_mid, midatlas_stale,
+	     TP_PROTO(const struct mid_atlas *atlas, u16 mid),
+	     TP_ARGS(atlas, mid)
+);
+
+DEFINE_EVENT(midatlas_mid, midatlas_unknown,
+	     TP_PROTO(const struct mid_atlas *atlas, u16 mid),
+	     TP_ARGS(atlas, mid)
+);
+
+#endif /* _MIDATLAS_TRACE_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH .
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE midatlas_trace
+#include <trace/define_trace.h>
