@@ -210,6 +210,8 @@
 #include <linux/bitops.h>
 #include <linux/cache.h>
 #include <linux/completion.h>
+#include <linux/ctype.h>
+#include <linux/debugfs.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/list.h>
@@ -220,6 +222,7 @@
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
+#include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/workqueue.h>
@@ -234,6 +237,7 @@
 #define MID_HOME_ORDER		10	/* up to here a CPU may stay in its region */
 #define MID_BLOCKED		((void *)~0ul)	/* the ctx of a slot without a MID */
 #define MID_MAX_QUARANTINE	BIT(30)	/* jiffies; half of what 32 bits order */
+#define MID_MAX_NAME		200	/* with a number it is a file's name */
 
 /* The state in a slot's word. */
 #define MID_PARKED		0	/* out of service; the lock's holder owns it */
@@ -345,8 +349,10 @@ struct mid_cpu {
  * @unknown: dissociates of a MID that never was in use
  * @late: dissociates of an ABANDONED MID
  * @exhausted: associates that found no free MID
+ * @show: makes the folder in debugfs
+ * @folder: the folder, or what debugfs has in place of it
  * @rcu: frees the atlas
- * @name: for people, with a number that no other atlas has
+ * @name: for people: what create was given, and a number that makes it unique
  *
  * From @max to @waiters, and @expires, all is under @lock.
  */
@@ -373,6 +379,8 @@ struct mid_atlas {
 	atomic64_t unknown;
 	atomic64_t late;
 	atomic64_t exhausted;
+	struct work_struct show;
+	struct dentry *folder;
 	struct rcu_head rcu;
 	char name[];
 };
@@ -2245,8 +2253,11 @@ bool mid_atlas_abandon(struct mid_atlas *atlas, u16 mid, void *ctx,
 			err = mid_slot_abandon(atlas, t, mid, ctx, quarantine);
 		} while (err == -ENOENT && (t = rcu_dereference(t->older)));
 		raw_spin_unlock_irqrestore(&atlas->lock, flags);
-		if (err == -EBUSY)
+		if (err == -EBUSY) {
+			pr_warn_ratelimited("%s: %u requests were given up, and no reply has come: freeing the oldest one's MID before its time\n",
+					    atlas->name, mid_atlas_max_abandoned(atlas));
 			mid_atlas_unabandon_oldest(atlas);
+		}
 	} while (err == -EBUSY);
 	rcu_read_unlock();
 	return !err;
@@ -2639,6 +2650,217 @@ void mid_atlas_stats(struct mid_atlas *atlas, struct mid_atlas_stats *stats)
 EXPORT_SYMBOL_GPL(mid_atlas_stats);
 
 /*
+ * What people can see: debugfs, midatlas/NAME-NUMBER/
+ *
+ * A work makes the folder: mid_atlas_create() may be called where debugfs must not
+ * be, and a connection need not wait for it.  An atlas that is soon destroyed never
+ * has one.  Destroy may be called for writeback to go on, so the work, which holds
+ * the parent's lock, must not wait for writeback when it allocates.
+ *
+ *	T1: destroy			T2: read
+ *
+ *	cancels the work		debugfs: in use + 1
+ *	debugfs_remove			looks at the atlas
+ *	  waits for T2			debugfs: in use - 1
+ *	call_rcu
+ *
+ * After debugfs_remove() a file that is still open gives -EIO and no more.
+ */
+
+static struct dentry *mid_debugfs;
+
+static int mid_stats_show(struct seq_file *m, void *unused)
+{
+	struct mid_atlas_stats stats;
+
+	mid_atlas_stats(m->private, &stats);
+	seq_printf(m, "max %u\n", stats.max);
+	seq_printf(m, "in_use %u\n", stats.in_use);
+	seq_printf(m, "slots %u\n", stats.slots);
+	seq_printf(m, "high_water %u\n", stats.high_water);
+	seq_printf(m, "abandoned %u\n", stats.abandoned);
+	seq_printf(m, "waiters %u\n", stats.waiters);
+	seq_printf(m, "associated %llu\n", stats.associated);
+	seq_printf(m, "dissociated %llu\n", stats.dissociated);
+	seq_printf(m, "stale %llu\n", stats.stale);
+	seq_printf(m, "unknown %llu\n", stats.unknown);
+	seq_printf(m, "late %llu\n", stats.late);
+	seq_printf(m, "exhausted %llu\n", stats.exhausted);
+	seq_printf(m, "oldest_ms %u\n", jiffies_to_msecs(stats.oldest));
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(mid_stats);
+
+/**
+ * struct mid_inflight - where a reader of all MIDs in use is
+ * @atlas: the atlas
+ * @mid: the MID
+ * @word: the slot's word
+ * @ctx: its context while LIVE; else what the state has there
+ */
+struct mid_inflight {
+	struct mid_atlas *atlas;
+	u16 mid;
+	u64 word;
+	void *ctx;
+};
+
+/* Is slot @i in use?  If it is, notes what is there. */
+static bool mid_slot_peek(const struct mid_table *t, unsigned int i,
+			  struct mid_inflight *at)
+{
+	struct mid_slot *slot = &t->slots[i];
+
+	at->word = atomic64_read_acquire(&slot->word);
+	at->mid = mid_word_mid(t, i, at->word);
+	at->ctx = NULL;
+	switch (mid_word_state(at->word)) {
+	case MID_PARKED:
+	case MID_FREE:
+		return false;
+	case MID_BUSY:
+		return true;
+	case MID_ABANDONED:
+		at->ctx = READ_ONCE(slot->ctx);
+		/* No pointer may pass for a jiffy; pairs with the cmpxchg of who takes it. */
+		smp_rmb();
+		return atomic64_read(&slot->word) == at->word;
+	default:
+		at->ctx = mid_slot_map(t, at->mid);
+		return at->ctx;
+	}
+}
+
+/*
+ * The first slot in use at or after place @pos.  The places: 0 is the heading, then
+ * come the slots of each table, the newest one first, each at a place of its own
+ * whatever tables come and go between two reads.
+ */
+static void *mid_inflight_find(struct mid_inflight *at, loff_t *pos)
+{
+	struct mid_table *t;
+	loff_t first;
+
+	if (!*pos)
+		return SEQ_START_TOKEN;
+	t = rcu_dereference(at->atlas->table);
+	for (; t; t = rcu_dereference(t->older)) {
+		first = 1 + ((loff_t)(MID_BITS - t->order) << MID_BITS);
+		*pos = max(*pos, first);
+		for (; *pos - first <= t->mask; (*pos)++)
+			if (mid_slot_peek(t, *pos - first, at))
+				return at;
+	}
+	return NULL;
+}
+
+static void *mid_inflight_start(struct seq_file *m, loff_t *pos)
+	__acquires(RCU)
+{
+	rcu_read_lock();
+	return mid_inflight_find(m->private, pos);
+}
+
+static void *mid_inflight_next(struct seq_file *m, void *v, loff_t *pos)
+{
+	++*pos;
+	return mid_inflight_find(m->private, pos);
+}
+
+static void mid_inflight_stop(struct seq_file *m, void *v)
+	__releases(RCU)
+{
+	rcu_read_unlock();
+}
+
+static int mid_inflight_show(struct seq_file *m, void *v)
+{
+	struct mid_inflight *at = m->private;
+	unsigned int age = jiffies_to_msecs(mid_word_age(at->word));
+	s32 left;
+
+	if (v == SEQ_START_TOKEN) {
+		seq_puts(m, "mid context age_ms state\n");
+		return 0;
+	}
+	switch (mid_word_state(at->word)) {
+	case MID_BUSY:
+		seq_printf(m, "0x%04x - %u busy\n", at->mid, age);
+		break;
+	case MID_ABANDONED:
+		left = (u32)(unsigned long)at->ctx - (u32)jiffies;
+		seq_printf(m, "0x%04x - - abandoned for %u ms more\n", at->mid,
+			   jiffies_to_msecs(max(left, 0)));
+		break;
+	default:
+		seq_printf(m, "0x%04x %p %u live\n", at->mid, at->ctx, age);
+	}
+	return 0;
+}
+
+static const struct seq_operations mid_inflight_sops = {
+	.start = mid_inflight_start,
+	.next = mid_inflight_next,
+	.stop = mid_inflight_stop,
+	.show = mid_inflight_show,
+};
+
+static int mid_inflight_open(struct inode *inode, struct file *file)
+{
+	struct mid_inflight *at = __seq_open_private(file, &mid_inflight_sops,
+						     sizeof(*at));
+
+	if (!at)
+		return -ENOMEM;
+	at->atlas = inode->i_private;
+	return 0;
+}
+
+static const struct file_operations mid_inflight_fops = {
+	.owner = THIS_MODULE,
+	.open = mid_inflight_open,
+	.read = seq_read,
+	.llseek = seq_lseek,
+	.release = seq_release_private,
+};
+
+static void mid_atlas_show(struct work_struct *work)
+{
+	struct mid_atlas *atlas = container_of(work, struct mid_atlas, show);
+	unsigned int noio = memalloc_noio_save();
+	struct dentry *folder;
+
+	folder = debugfs_create_dir(atlas->name, mid_debugfs);
+	debugfs_create_file("stats", 0444, folder, atlas, &mid_stats_fops);
+	debugfs_create_file("inflight", 0444, folder, atlas, &mid_inflight_fops);
+	atlas->folder = folder;
+	memalloc_noio_restore(noio);
+}
+
+/* After this nobody looks at the atlas any more. */
+static void mid_atlas_hide(struct mid_atlas *atlas)
+{
+	cancel_work_sync(&atlas->show);
+	debugfs_remove(atlas->folder);
+}
+
+/*
+ * A name that is a file's, too, and harmless on a terminal.  Many connections may
+ * be called the same, so each atlas has a number.
+ */
+static void mid_atlas_name(struct mid_atlas *atlas, const char *name)
+{
+	static atomic_t last;
+	char *c;
+
+	sprintf(atlas->name, "%.*s-%u", MID_MAX_NAME, name,
+		(unsigned int)atomic_inc_return(&last));
+	for (c = atlas->name; *c; c++)
+		if (!isascii(*c) || !isgraph(*c) || *c == '/')
+			*c = '_';
+}
+
+/*
  * Creation and destruction
  */
 
@@ -2661,7 +2883,8 @@ static void mid_atlas_free_rcu(struct rcu_head *rcu)
 
 /**
  * mid_atlas_create - make an atlas for one connection
- * @name: what people will know it by; copied
+ * @name: what people will know it by; of what is longer than 200 characters the
+ *	beginning
  * @max_mids: the most MIDs that may be in use, the server's MaxMpxCount
  * @initial_mids: how many to have slots for at once
  * @gfp: how to allocate
@@ -2681,19 +2904,17 @@ static void mid_atlas_free_rcu(struct rcu_head *rcu)
 struct mid_atlas *mid_atlas_create(const char *name, unsigned int max_mids,
 				   unsigned int initial_mids, gfp_t gfp)
 {
-	static atomic_t mid_atlas_last;
 	unsigned int first, order;
 	struct mid_atlas *atlas;
 	struct mid_table *t;
-	size_t name_size;
 	int cpu;
 
 	if (!name || !*name || !max_mids || max_mids > MID_ATLAS_MAX_MIDS ||
 	    initial_mids > max_mids)
 		return ERR_PTR(-EINVAL);
 
-	name_size = strlen(name) + sizeof("-4294967295");
-	atlas = kzalloc(struct_size(atlas, name, name_size), gfp);
+	atlas = kzalloc(struct_size(atlas, name, strnlen(name, MID_MAX_NAME) +
+				    sizeof("-4294967295")), gfp);
 	if (!atlas)
 		return ERR_PTR(-ENOMEM);
 
@@ -2720,9 +2941,11 @@ struct mid_atlas *mid_atlas_create(const char *name, unsigned int max_mids,
 	init_completion(&atlas->drained);
 	init_completion(&atlas->left);
 	INIT_DELAYED_WORK(&atlas->expiry, mid_atlas_expire);
-	snprintf(atlas->name, name_size, "%s-%u", name,
-		 atomic_inc_return(&mid_atlas_last));
+	mid_atlas_name(atlas, name);
 	trace_midatlas_create(atlas);
+	INIT_WORK(&atlas->show, mid_atlas_show);
+	if (IS_ENABLED(CONFIG_DEBUG_FS))
+		schedule_work(&atlas->show);
 	return atlas;
 }
 EXPORT_SYMBOL_GPL(mid_atlas_create);
@@ -2763,22 +2986,26 @@ void mid_atlas_destroy(struct mid_atlas *atlas, mid_ctx_fn destructor,
 	mid_atlas_await_waiters(atlas);
 	cancel_delayed_work_sync(&atlas->expiry);
 	mid_atlas_claim(atlas, 0, destructor, arg);
+	mid_atlas_hide(atlas);
 	call_rcu(&atlas->rcu, mid_atlas_free_rcu);
 }
 EXPORT_SYMBOL_GPL(mid_atlas_destroy);
 
 static int __init midatlas_init(void)
 {
+	mid_debugfs = debugfs_create_dir(KBUILD_MODNAME, NULL);
 	return 0;
 }
 
 static void __exit midatlas_exit(void)
 {
+	debugfs_remove(mid_debugfs);
 	/* Our callbacks must have run before they are unloaded. */
 	rcu_barrier();
 }
 
-module_init(midatlas_init);
+/* Before any client, if both are part of the kernel. */
+subsys_initcall(midatlas_init);
 module_exit(midatlas_exit);
 
 MODULE_DESCRIPTION("Multiplex ID atlas: tracks the in-flight requests of a connection");
