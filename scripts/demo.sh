@@ -38,7 +38,7 @@ kernel=$("$top/scripts/kernel.sh")
 workdir demo
 build_modules "$kernel"
 
-"$top/scripts/uml.sh" "$kernel" "$work" demo.sh REQUESTS="$requests" THREADS="$threads" ||
+boot "$kernel" "$work" demo.sh REQUESTS="$requests" THREADS="$threads" ||
 	faults+=("the run did not end well")
 read_results
 

@@ -29,7 +29,7 @@ kernel=$("$top/scripts/kernel.sh")
 workdir hostile
 build_modules "$kernel"
 
-"$top/scripts/uml.sh" "$kernel" "$work" hostile.sh FRAMES="$frames" SEED="$seed" BEHAVIOURS="$behaviours" ||
+boot "$kernel" "$work" hostile.sh FRAMES="$frames" SEED="$seed" BEHAVIOURS="$behaviours" ||
 	faults+=("the run did not end well")
 read_results
 for kind in unknown stale late unsolicited malformed mismatches; do

@@ -3,8 +3,8 @@
 #
 # kernel.sh [CONFIG [PATCH]]: prints the path of a built UML kernel (binary
 # "linux", tree "source"), which it builds once into the cache: the one of
-# scripts/uml.config, or that of another config and a patched copy of the tree. A
-# config that says "# ARCH=x86_64" is one for QEMU (binary "bzImage").
+# scripts/uml.config, or that of another config (or of $CONFIG) and a patched copy of
+# the tree. A config that says "# ARCH=x86_64" is one for QEMU (binary "bzImage").
 #
 # The folder is named after the version, the config and the patch. Its file "ready" is
 # written last and lists the checksums of what the build made: a folder without
@@ -13,7 +13,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-config=${1:-$top/scripts/uml.config} patch=${2:-}
+config=${1:-${CONFIG:-$top/scripts/uml.config}} patch=${2:-}
 arch=$(sed -n 's/^# ARCH=//p' "$config")
 arch=${arch:-um} binary=linux
 [ "$arch" = um ] || binary=bzImage

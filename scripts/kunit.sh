@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs the KUnit tests under UML as loaded modules, and takes nothing
-# but a parsed pass of the kernel's own kunit.py for a success.
+# but a parsed pass of the kernel's own kunit.py for a success. In the environment,
+# CONFIG takes another kernel, SUITES only the suites that match it, and PART one in so
+# many turns of a race or a long run.
 
 . "$(dirname "$0")/lib.sh"
 
 need python3:python3 insmod:kmod busybox:busybox-static
 kernel=$("$top/scripts/kernel.sh")
 workdir kunit
-build_modules "$kernel"
+build_modules "$kernel" ${PART:+"KCFLAGS=-DMIDATLAS_KUNIT_PART=$PART"}
 modules=$(cd "$work" && echo *_kunit.ko)
 modules=${modules//.ko/}
 [ "$modules" != '*_kunit' ] || die "no tests were built: the kernel in $kernel has no KUnit"
@@ -24,7 +26,7 @@ run_of() {
 	[ -n "$passed" ] || die "no test of $1 was run"
 }
 
-"$top/scripts/uml.sh" "$kernel" "$work" kunit.sh MODULES="${modules// /,}" || ended_badly=yes
+boot "$kernel" "$work" kunit.sh MODULES="${modules// /,}" ${SUITES:+"SUITES=$SUITES"} || ended_badly=yes
 sum=0
 for module in $modules; do
 	run_of "$module"

@@ -54,7 +54,7 @@ install_packages() {
 		systemctl mask --runtime "${units[@]}"
 	fi
 	apt-get update &&
-	DEBIAN_FRONTEND=noninteractive apt-get -y install --no-install-recommends "$@" || return
+	DEBIAN_FRONTEND=noninteractive apt-get -y -o DPkg::Lock::Timeout=300 install --no-install-recommends "$@" || return
 	for unit in "${units[@]}"; do
 		systemctl unmask --runtime "$unit"
 		systemctl disable "$unit"
@@ -121,8 +121,20 @@ copy_sources() {
 		tar -c --null -T -) | tar -x -C "$1"
 }
 
-# build_modules KERNEL: in $work
+# build_modules KERNEL [MAKE-ARGUMENT...]: in $work
 build_modules() {
-	"$top/scripts/modules.sh" "$1" "$work" >"$work/build.log" 2>&1 ||
+	local kernel=$1
+
+	shift
+	"$top/scripts/modules.sh" "$kernel" "$work" "$@" >"$work/build.log" 2>&1 ||
 		die "the modules do not build, see $work/build.log"
+}
+
+# boot KERNEL DIR SCRIPT [NAME=VALUE...]: in UML, or a kernel for real machines in QEMU
+boot() {
+	if [ -e "$1/linux" ]; then
+		"$top/scripts/uml.sh" "$@"
+	else
+		"$top/scripts/qemu.sh" "$@"
+	fi
 }

@@ -9,4 +9,4 @@ need smbd:samba insmod:kmod busybox:busybox-static
 kernel=$("$top/scripts/kernel.sh")
 workdir lifecycle
 build_modules "$kernel"
-"$top/scripts/uml.sh" "$kernel" "$work" lifecycle.sh
+boot "$kernel" "$work" lifecycle.sh

@@ -5,6 +5,9 @@
 
 . "${0%/*}/lib.sh"
 
+if [ -n "${SUITES:-}" ]; then
+	insmod "$(find /media -name kunit.ko)" filter_glob="$SUITES" || fail "kunit.ko does not load"
+fi
 load ./midatlas.ko || fail "midatlas.ko does not load"
 for module in $(echo "$MODULES" | tr , ' '); do
 	tell "$module"

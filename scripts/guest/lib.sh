@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# What every guest script shares: the first process of a UML kernel whose root
+# What every guest script shares: the first process of a kernel whose root
 # is the machine's own, read-only. Nothing but tmpfs is ever written, and this is
 # sourced last, because a tmpfs can hide the other scripts.
 
-trap 'exec busybox poweroff -f' EXIT
+# A machine of QEMU's goes away by a reset.
+trap 'exec busybox "${END:-poweroff}" -f' EXIT
 
 stty -onlcr
 tell() { echo "@ $*"; }
@@ -24,8 +25,8 @@ mount -t tmpfs tmpfs /tmp
 [ "$(nproc)" -eq "$CPUS" ] || fail "$(nproc) CPUs are up, not $CPUS"
 tell "Linux $(uname -r), $CPUS CPUs"
 
-# With it on, the kernel itself tells what a module leaves behind when it goes.
-[ "$(cat /proc/sys/vm/mem_profiling)" = 1 ] || fail "allocation profiling is off"
+# Where it is built in, the kernel itself tells what a module leaves behind when it goes.
+[ "${PROFILED:-0}" = 0 ] || [ "$(cat /proc/sys/vm/mem_profiling)" = 1 ] || fail "allocation profiling is off"
 
 # load FILE.ko [PARAMETER...]: insmod, with the kernel's own modules it depends on
 load() {
@@ -36,8 +37,19 @@ load() {
 	insmod "$@"
 }
 
+# What kmemleak finds; it takes an object for lost when it is five seconds old.
+no_leaks() {
+	[ -e /sys/kernel/debug/kmemleak ] || return 0
+	sleep 6
+	echo scan >/sys/kernel/debug/kmemleak
+	leaks=$(cat /sys/kernel/debug/kmemleak)
+	[ -z "$leaks" ] || { echo "$leaks"; fail "kmemleak has found something"; }
+	tell "kmemleak has found nothing"
+}
+
 # The last line of each guest script: nothing but this is a success
 done_well() {
+	no_leaks
 	# taints of a bad page, an oops, a warning and a soft lockup
 	[ $(($(cat /proc/sys/kernel/tainted) & (32 | 128 | 512 | 16384))) -eq 0 ] ||
 		fail "the kernel is tainted: $(cat /proc/sys/kernel/tainted)"
