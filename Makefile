@@ -10,6 +10,7 @@ help:
 	@echo 'make check          everything that gates: builds, checkers, KUnit, a short demo'
 	@echo 'make modules        the modules for the kernel that runs here (KDIR=... for another)'
 	@echo 'make litmus         the memory-ordering tests, under the kernel'"'"'s memory model'
+	@echo 'make stress         all calls of the atlas at once, from everywhere'
 	@echo 'make kunit          the KUnit tests alone, as modules'
 	@echo 'make kunit-native   the same, built into a kernel by kunit.py'
 	@echo 'make docs           HTML and man pages, in Documentation/output'
@@ -24,7 +25,7 @@ modules:
 		"install linux-headers-$$(uname -r), or set KDIR" >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
-demo check kunit kunit-native litmus clean-cache:
+demo check kunit kunit-native litmus stress clean-cache:
 	@scripts/$@.sh
 
 docs:
@@ -38,4 +39,4 @@ clean:
 		-o -name '.*.cmd' -o -name '.*.d' -o -name '.tmp_*' -o -name modules.order -o -name Module.symvers \) \
 		-exec rm -rf {} +
 
-.PHONY: help modules demo check kunit kunit-native litmus clean-cache clean
+.PHONY: help modules demo check kunit kunit-native litmus stress clean-cache clean
