@@ -29,7 +29,7 @@ cached_tree() {
 # were built before: such a tree is not worth keeping.
 pristine() {
 	[ -e "$1/.pristine" ] &&
-		[ -z "$(find "$1" -newer "$1/.pristine" \( -name '*.[chS]' -o -name Makefile -o -name 'Kbuild*' -o -name 'Kconfig*' \) -print -quit)" ]
+		[ -z "$(find "$1"/include "$1"/arch/{um,x86} -newer "$1/.pristine" -name '*.h' -print -quit)" ]
 }
 
 # pick_package MINIMUM: the wanted version or the newest, if it is not too old
