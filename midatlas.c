@@ -764,7 +764,7 @@ static __always_inline void mid_atlas_count_dissociate(struct mid_atlas *atlas)
 
 	if (unlikely(net > READ_ONCE(cpu->peak) ||
 		     time_after(jiffies, READ_ONCE(atlas->sampled)))) {
-		WRITE_ONCE(cpu->peak, max(net, cpu->peak));
+		WRITE_ONCE(cpu->peak, max(net, READ_ONCE(cpu->peak)));
 		mid_atlas_sample(atlas);
 	}
 	this_cpu_inc(atlas->cpu->dissociated);
