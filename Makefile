@@ -14,6 +14,9 @@ help:
 	@echo 'make kunit          the KUnit tests alone, as modules'
 	@echo 'make kunit-native   the same, built into a kernel by kunit.py'
 	@echo 'make docs           HTML and man pages, in Documentation/output'
+	@echo 'make install        the modules, for the same kernel; uninstall'
+	@echo 'make dkms-install   the same by DKMS, for later kernels, too; dkms-uninstall'
+	@echo 'make packages       Debian packages, in packages/; check-packages tries them'
 	@echo 'make clean          removes what was built here'
 	@echo 'make clean-cache    removes the cached kernel'
 	@echo
@@ -28,10 +31,16 @@ modules:
 demo check kunit kunit-native litmus stress clean-cache:
 	@scripts/$@.sh
 
-docs:
+docs packages check-packages:
 	@scripts/$@.sh
 
-.PHONY: docs
+install uninstall:
+	@KDIR="$(KDIR)" scripts/install.sh $@
+
+dkms-install dkms-uninstall:
+	@scripts/dkms.sh $(@:dkms-%=%)
+
+.PHONY: docs packages check-packages install uninstall dkms-install dkms-uninstall
 
 # Not kbuild's own clean: this one needs no headers and knows the products of all kernels.
 clean:

@@ -17,6 +17,7 @@ sys.path.insert(0, os.path.join(os.environ["srctree"], "Documentation/sphinx"))
 
 project = "midatlas"
 author = "the midatlas authors"
+release = re.search(r'^PACKAGE_VERSION="(.*)"$', (here.parent / "dkms.conf").read_text(), re.M)[1]
 language = "en"
 
 extensions = ["automarkup", "kerneldoc"]
