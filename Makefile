@@ -8,6 +8,8 @@ help:
 	@echo 'make demo           SMB requests through the atlas to a real Samba, in a UML kernel'
 	@echo 'make demo HOSTILE=1 the same client against a hostile server: a million frames'
 	@echo 'make check          everything that gates: builds, checkers, KUnit, a short demo'
+	@echo 'make bench          the atlas and each other way to do it, measured, in three minutes'
+	@echo 'make bench MODE=full the same, more thoroughly, in twenty-five'
 	@echo 'make modules        the modules for the kernel that runs here (KDIR=... for another)'
 	@echo 'make litmus         the memory-ordering tests, under the kernel'"'"'s memory model'
 	@echo 'make stress         all calls of the atlas at once, from everywhere'
@@ -28,7 +30,7 @@ modules:
 		"install linux-headers-$$(uname -r), or set KDIR" >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
-demo check kunit kunit-native litmus stress clean-cache:
+demo check bench kunit kunit-native litmus stress clean-cache:
 	@scripts/$@.sh
 
 docs packages check-packages:
@@ -48,4 +50,4 @@ clean:
 		-o -name '.*.cmd' -o -name '.*.d' -o -name '.tmp_*' -o -name modules.order -o -name Module.symvers \) \
 		-exec rm -rf {} +
 
-.PHONY: help modules demo check kunit kunit-native litmus stress clean-cache clean
+.PHONY: help modules demo check bench kunit kunit-native litmus stress clean-cache clean

@@ -13,7 +13,8 @@
 #include "bench.h"
 #include "load.h"
 
-#define BENCH_MEMORY_BYTES	(32u << 20)
+#define BENCH_MEMORY_BYTES	(8u << 20)
+#define BENCH_MEMORY_TABLES	1024u
 #define BENCH_REUSE_CHUNK	65536u	/* associates between looks at the time */
 #define BENCH_ONE_FREE_ROUNDS	64	/* for each pair of CPUs */
 
@@ -245,7 +246,7 @@ static int memory_fill(const struct bench_case *c, const struct bench_peer *peer
 		tables[i] = peer->create(c->max);
 		if (IS_ERR(tables[i]))
 			return PTR_ERR(tables[i]);
-		for (j = 0; j < c->depth && !peer->linked; j++) {
+		for (j = 0; j < c->depth; j++) {
 			err = peer->associate(tables[i], &reqs[j], &id);
 			if (err)
 				return err;
@@ -257,29 +258,32 @@ static int memory_fill(const struct bench_case *c, const struct bench_peer *peer
 
 /*
  * The bytes of a table with so many requests in flight: the free memory that very
- * many of them take away
+ * many of them take away.  As many others go first, to use up what the allocators
+ * have in store.
  */
 int bench_memory(const struct bench_case *c, const struct bench_peer *peer,
 		 struct bench_sample *sample)
 {
-	unsigned int i, n = max(BENCH_MEMORY_BYTES / (16 * c->max + 1024), 8u);
+	unsigned int i, n = clamp(BENCH_MEMORY_BYTES / (16 * c->max), 8u, BENCH_MEMORY_TABLES);
 	struct bench_req *reqs;
 	int err = -ENOMEM;
 	void **tables;
 	u64 before, after;
 
 	reqs = kvcalloc(c->depth, sizeof(*reqs), GFP_KERNEL);
-	tables = kvcalloc(n, sizeof(*tables), GFP_KERNEL);
+	tables = kvcalloc(2 * n, sizeof(*tables), GFP_KERNEL);
 	if (!reqs || !tables)
 		goto out;
 
-	before = memory_free();
 	err = memory_fill(c, peer, tables, n, reqs);
+	before = memory_free();
+	if (!err)
+		err = memory_fill(c, peer, tables + n, n, reqs);
 	after = memory_free();
 	sample->value = before > after ? div_u64(before - after, n) : 0;
 	sample->cycles = n;
 
-	for (i = 0; i < n && !IS_ERR_OR_NULL(tables[i]); i++)
+	for (i = 0; i < 2 * n && !IS_ERR_OR_NULL(tables[i]); i++)
 		peer->destroy(tables[i]);
 	rcu_barrier();
 out:

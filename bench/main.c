@@ -65,6 +65,10 @@ static unsigned int ms = 5;
 module_param(ms, uint, 0444);
 MODULE_PARM_DESC(ms, "how long each time");
 
+static unsigned int repeats = 3;
+module_param(repeats, uint, 0444);
+MODULE_PARM_DESC(repeats, "how often to repeat what was disturbed");
+
 static unsigned int check_ms = 100;
 module_param(check_ms, uint, 0444);
 MODULE_PARM_DESC(check_ms, "how long reuse and full go on");
@@ -194,6 +198,9 @@ static bool bench_applies(const struct bench_test *test, const struct bench_peer
 		return false;
 	if (peer->lookup_only)
 		return c->pattern == BENCH_LOOKUP || c->pattern == BENCH_CHASE;
+	/* What links the requests is in them, and not to be weighed. */
+	if (test->run == bench_memory && peer->linked)
+		return false;
 	if (test->full && (peer->unbounded || c->depth != c->max))
 		return false;
 	return test->timed || !peer->proposed;
@@ -219,6 +226,7 @@ static int bench_plan_size(const struct bench_test *test, const char *size)
 		.pattern = test->pattern,
 		.threads = test->alone ? 1 : threads,
 		.ms = test->timed ? ms : check_ms,
+		.repeats = repeats,
 	};
 	char end;
 

@@ -27,7 +27,6 @@
 #define BENCH_WINDOW		4	/* batches by which a pair may drift apart */
 #define BENCH_CHUNK_NS		(100 * NSEC_PER_USEC)
 #define BENCH_WARM_UP_NS	(50 * NSEC_PER_MSEC)
-#define BENCH_REPEATS		4
 
 /**
  * struct bench_thread - one of the threads of a measurement
@@ -610,10 +609,11 @@ out:
 int bench_measure(const struct bench_case *c, const struct bench_peer *peer,
 		  struct bench_sample *sample)
 {
-	int err, tries = BENCH_REPEATS;
+	unsigned int repeats = c->repeats;
+	int err;
 
 	do {
 		err = bench_measure_once(c, peer, sample);
-	} while (!err && sample->disturbed && --tries);
+	} while (!err && sample->disturbed && repeats--);
 	return err;
 }

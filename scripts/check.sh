@@ -61,7 +61,7 @@ checkpatch() {
 }
 
 kernel_doc() {
-	grep -lZ '^/\*\*$' ./*.[ch] |
+	grep -lZ '^/\*\*$' ./*.[ch] bench/*.[ch] |
 		xargs -0 python3 "$kernel/source/scripts/kernel-doc" -none -Wall -Werror
 }
 
@@ -87,6 +87,7 @@ step "documentation: Sphinx -n -W, man pages" documentation
 step "shellcheck" shell_scripts
 step "KUnit under UML" run kunit.sh
 step "load and unload under UML" run lifecycle.sh
+MODE=smoke step "short benchmark, of correctness" run bench.sh
 REQUESTS=20000 step "short demo" run demo.sh
 FRAMES=20000 BEHAVIOURS=repeated,truncated,short,too_long,reset_in_frame,storm step "hostile server" run hostile.sh
 summary

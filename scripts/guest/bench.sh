@@ -13,9 +13,11 @@ tell "clocksource $(cat /sys/devices/system/clocksource/clocksource0/current_clo
 tell "$PARAMETERS"
 # shellcheck disable=SC2046	# one argument each
 load bench/midatlas_bench.ko $(echo "$PARAMETERS" | tr : ' ') || fail "midatlas_bench.ko does not load"
+told=
 while read -r state percent _ <$bench/state && [ "$state" = running ]; do
-	tell "$percent %"
-	sleep 5
+	[ "${percent%?}" = "$told" ] || tell "$percent %"
+	told=${percent%?}
+	sleep 0.2
 done
 sed 's/^/= /' $bench/results.csv
 [ "$state" = 'done' ] || fail "the benchmark $state"
