@@ -1660,7 +1660,7 @@ EXPORT_SYMBOL_GPL(mid_atlas_associate_wait);
  * Looking up
  */
 
-static __always_inline void *mid_slot_map(const struct mid_table *t, u16 mid)
+static void *mid_slot_map(const struct mid_table *t, u16 mid)
 {
 	struct mid_slot *slot = &t->slots[mid & t->mask];
 	u64 word, again;
@@ -1687,12 +1687,14 @@ static __always_inline void *mid_slot_map(const struct mid_table *t, u16 mid)
 	return NULL;
 }
 
-static noinline void *mid_table_map_older(const struct mid_table *t, u16 mid)
+/* Not at once, or not in the current table */
+static noinline void *mid_table_map_slow(const struct mid_table *t, u16 mid)
 {
-	void *ctx = NULL;
+	void *ctx;
 
-	while (!ctx && (t = rcu_dereference(t->older)))
+	do {
 		ctx = mid_slot_map(t, mid);
+	} while (!ctx && (t = rcu_dereference(t->older)));
 	return ctx;
 }
 
@@ -1713,13 +1715,25 @@ static noinline void *mid_table_map_older(const struct mid_table *t, u16 mid)
 void *mid_atlas_map(struct mid_atlas *atlas, u16 mid)
 {
 	const struct mid_table *t;
+	struct mid_slot *slot;
 	void *ctx;
+	u64 word;
 
 	rcu_read_lock();
 	t = rcu_dereference(atlas->table);
-	ctx = mid_slot_map(t, mid);
-	if (unlikely(!ctx))
-		ctx = mid_table_map_older(t, mid);
+	slot = &t->slots[mid & t->mask];
+	/* mid_slot_map(), if all is as it usually is */
+	word = atomic64_read_acquire(&slot->word);
+	if (likely(mid_word_match(t, word, mid))) {
+		ctx = READ_ONCE(slot->ctx);
+		/* Pairs with the cmpxchg in mid_slot_take(): E, D above. */
+		smp_rmb();
+		if (likely(atomic64_read(&slot->word) == word)) {
+			rcu_read_unlock();
+			return ctx;
+		}
+	}
+	ctx = mid_table_map_slow(t, mid);
 	rcu_read_unlock();
 	return ctx;
 }
