@@ -12,6 +12,7 @@ help:
 	@echo 'make bench MODE=full the same, more thoroughly, in twenty-five'
 	@echo 'make modules        the modules for the kernel that runs here (KDIR=... for another)'
 	@echo 'make litmus         the memory-ordering tests, under the kernel'"'"'s memory model'
+	@echo 'make kernels        builds, boots and works with the kernels that Debian ships'
 	@echo 'make stress         all calls of the atlas at once, from everywhere'
 	@echo 'make kunit          the KUnit tests alone, as modules'
 	@echo 'make kunit-native   the same, built into a kernel by kunit.py'
@@ -30,10 +31,11 @@ modules:
 		"install linux-headers-$$(uname -r), or set KDIR" >&2; exit 1; }
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
-demo check bench kunit kunit-native litmus stress clean-cache:
-	@scripts/$@.sh
+# Each is a script of that name.
+jobs := demo check bench kunit kunit-native stress litmus kernels
+jobs += docs packages check-packages clean-cache
 
-docs packages check-packages:
+$(jobs):
 	@scripts/$@.sh
 
 install uninstall:
@@ -42,7 +44,7 @@ install uninstall:
 dkms-install dkms-uninstall:
 	@scripts/dkms.sh $(@:dkms-%=%)
 
-.PHONY: docs packages check-packages install uninstall dkms-install dkms-uninstall
+.PHONY: install uninstall dkms-install dkms-uninstall
 
 # Not kbuild's own clean: this one needs no headers and knows the products of all kernels.
 clean:
@@ -50,4 +52,4 @@ clean:
 		-o -name '.*.cmd' -o -name '.*.d' -o -name '.tmp_*' -o -name modules.order -o -name Module.symvers \) \
 		-exec rm -rf {} +
 
-.PHONY: help modules demo check bench kunit kunit-native litmus stress clean-cache clean
+.PHONY: help modules clean $(jobs)

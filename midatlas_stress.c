@@ -34,7 +34,7 @@
 #define MAGIC		0x6d69645f
 #define THREADS_MAX	64
 #define HELD		8	/* requests that a thread has in flight */
-#define SEEN		256	/* MIDs that were handed out lately */
+#define SEEN		16	/* MIDs that were handed out last: to fight for */
 #define PER_ATLAS	50000	/* calls */
 
 static unsigned long operations = 1000000;

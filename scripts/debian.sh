@@ -1,0 +1,98 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# debian.sh SUITE PACKAGE...: prints the path of a folder into which it unpacks, once,
+# these packages of a Debian suite and all that they depend on: a root to chroot
+# into. A PACKAGE:ARCHITECTURE for another kind of machine comes alone; what is no part
+# of Linux (and so bears a version in its path) is in the folder ARCHITECTURE there.
+
+. "$(dirname "$0")/lib.sh"
+. "$top/scripts/apt.sh"
+
+suite=$1
+shift
+suites=("${suite%-backports}")
+[ "${suites[0]}" = "$suite" ] || suites+=("$suite")
+
+# What each Debian has, and so no package depends on
+essential=(dash bash coreutils findutils grep sed mawk make)
+
+# What no build and no boot needs is most of it.
+skip=(--exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*'
+	--exclude='*/kernel/drivers/[!v]*' --exclude='*/kernel/sound' --exclude='./dev/*')
+
+native() { printf '%s\n' "$@" | grep -v : || true; }
+foreign() { printf '%s\n' "$@" | grep : || true; }
+
+# A package of another architecture, or the one that it stands for
+real_name() {
+	private_apt apt-cache show --no-all-versions "$1" |
+		sed -n "s/^Depends: \(${1%%-*}-[a-z]*-[0-9][^ ,]*\).*/\1:${1##*:}/p" | grep . || echo "$1"
+}
+
+# On the first mirror that has the suite
+choose_mirror() {
+	local mirror
+
+	for mirror in $(mirrors); do
+		private_sources "$mirror" "${suites[@]}"
+		private_apt apt-get update && return
+	done
+	return 1
+}
+
+fetch() {
+	local package
+
+	apt_options=(-o APT::Architectures="amd64$(foreign "$@" | sed 's/.*:/,/' | sort -u | tr -d '\n')"
+		-o APT::Default-Release="$suite" -o APT::Update::Error-Mode=any -o Debug::NoLocking=1)
+	choose_mirror || return
+	# shellcheck disable=SC2046
+	private_apt apt-get -y --no-install-recommends --download-only install "${essential[@]}" $(native "$@") || return
+	for package in $(foreign "$@"); do
+		(cd "$apt/cache/archives" && private_apt apt-get download "$(real_name "$package")") || return
+	done
+}
+
+# What maintainer scripts and the installer would have made
+furnish() {
+	mkdir -p "$1"/usr/{bin,sbin,lib,lib64} "$1"/{dev,proc,tmp}
+	ln -s usr/bin usr/sbin usr/lib usr/lib64 "$1"
+	ln -s mawk "$1/bin/awk"
+	ln -s dash "$1/bin/sh"
+	mknod -m 666 "$1/dev/null" c 1 3
+}
+
+unpack() {
+	local deb dir arch
+
+	for deb in "$apt"/cache/archives/*.deb; do
+		arch=$(dpkg-deb -f "$deb" Architecture)
+		dir=$1
+		[[ $arch = @(amd64|all) || $deb = */linux-* ]] || dir+=/$arch
+		mkdir -p "$dir"
+		dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$dir" --keep-directory-symlink "${skip[@]}" ||
+			die "${deb##*/} did not unpack: free some disk space, run this again"
+	done
+}
+
+[ "$(id -u)" -eq 0 ] || die "not root, which it takes to build in another Debian"
+have apt-get || die "no apt-get here to fetch Debian's kernels with"
+name=debian-$suite-$(sha256sum <<<"${essential[*]} $*" | cut -c 1-8)
+root=$cache/$name
+lock "$name"
+if [ ! -e "$root" ]; then
+	need_space 4
+	say "fetching the kernels of Debian's $suite"
+	trap 'rm -rf "$apt"' EXIT
+	private_apt_in "$cache/$name.apt.partial"
+	fetch "$@" >"$root.log" 2>&1 ||
+		die "Debian's $suite could not be fetched: see $root.log, check the network, run this again"
+	rm -rf "$root.partial"
+	mkdir "$root.partial"
+	furnish "$root.partial"
+	unpack "$root.partial"
+	rm "$root.log"
+	mv "$root.partial" "$root"
+fi
+echo "$root"

@@ -1,0 +1,151 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Do the modules build against, load into and work with the kernels that people run?
+# Each is one of Debian's, with the headers and the compiler of its own suite, and is
+# booted in QEMU. KERNELS="6.1 6.12-rt" takes some of them.
+
+. "$(dirname "$0")/lib.sh"
+
+# name, suite, flavour, kind of machine
+all=(
+	"6.1 bookworm amd64 x86_64"
+	"6.12 bookworm-backports amd64 x86_64"
+	"6.12-rt bookworm-backports rt-amd64 x86_64"
+	"7.x trixie-backports amd64 x86_64"
+	"6.1-i386 bookworm 686-pae i386"
+	"6.1-arm64 bookworm arm64 arm64"
+)
+operations=${OPERATIONS:-200000} requests=${REQUESTS:-5000}
+
+packages_of() {
+	case $1 in
+	bookworm)
+		echo linux-{image,headers}-amd64 gcc-aarch64-linux-gnu linux-{image,headers}-{686-pae:i386,arm64:arm64} \
+			busybox-static:{i386,arm64}
+		;;
+	bookworm-backports) echo linux-{image,headers}-{amd64,rt-amd64} ;;
+	*) echo linux-{image,headers}-amd64 binutils ;;
+	esac
+}
+
+# The release of a flavour ("amd64" is not "rt-amd64")
+release_of() {
+	find "$root/usr/src" -maxdepth 1 -name 'linux-headers-*' -printf '%f\n' |
+		sed -n "s/^linux-headers-\([0-9][0-9a-z.+]*\(-[0-9]*\)\?-$1\)$/\1/p" | sort -V | tail -n 1
+}
+
+# in_root COMMAND...: there, with a /proc, which goes with the command
+in_root() {
+	# shellcheck disable=SC2016
+	unshare --mount sh -c 'mount --bind /proc "$0/proc" && exec chroot "$0" "$@"' "$root" "$@"
+}
+
+# Builds the modules in $work/$name, in the kernel's own Debian
+build() {
+	local there=$root/build.$$ args=() status=0
+
+	case $arch in
+	i386) args=(CROSS_COMPILE=) ;;
+	arm64) args=(CROSS_COMPILE=aarch64-linux-gnu-) ;;
+	esac
+	copy_sources "$there"
+	in_root /bin/make -C "/usr/src/linux-headers-$release" M="/build.$$" -j"$(nproc)" "${args[@]}" modules \
+		>"$work/$name/build.log" 2>&1 || status=$?
+	(cd "$there" && find . -name '*.ko' -exec cp --parents {} "$work/$name/" \;)
+	rm -rf "$there"
+	[ $status -eq 0 ] || return $status
+	! grep -iE 'warning:|error:' "$work/$name/build.log"
+}
+
+# Where a kernel has what it needs to mount the machine's root as modules
+pack_modules() {
+	local module n=0
+
+	[ -e "$root/lib/modules/$release/modules.dep" ] || depmod -b "$root" "$release"
+	mkdir "$1/modules"
+	for module in virtio_pci 9pnet_virtio 9p; do
+		modprobe -S "$release" -d "$root" --show-depends $module
+	done | sed -n 's/^insmod //p' | awk '!seen[$1]++ { print $1 }' | while read -r module; do
+		n=$((n + 1))
+		case $module in
+		*.xz) xz -dc "$module" >"$1/modules/$(printf %02d $n).ko" ;;
+		*) cp "$module" "$1/modules/$(printf %02d $n).ko" ;;
+		esac
+	done
+}
+
+# Leaves what qemu.sh wants in $work/$name/kernel
+pack() {
+	local out=$work/$name/kernel tree=$work/$name/initrd busybox=/bin/busybox image
+
+	mkdir -p "$out" "$tree"/{bin,dev,proc,sys,root}
+	for image in "$root/boot/vmlinuz-$release" "$root/lib/modules/$release/vmlinuz"; do
+		[ ! -e "$image" ] || cp "$image" "$out/vmlinuz"
+	done
+	if [ "$arch" = x86_64 ]; then
+		pack_modules "$tree"
+		cp "$top/scripts/guest/initrd.sh" "$tree/init"
+	else
+		echo "$arch" >"$out/arch"
+		busybox=$root/$arch/bin/busybox
+		cp "$work/$name"/midatlas.ko "$work/$name"/midatlas_stress.ko "$tree/"
+		cp "$top/scripts/guest/alone.sh" "$tree/init"
+	fi
+	cp "$busybox" "$tree/bin/busybox"
+	(cd "$tree" && find . | busybox cpio -o -H newc 2>/dev/null) >"$out/initrd"
+}
+
+boot() {
+	LIMIT=300 timeout -k 5 360 "$top/scripts/qemu.sh" "$work/$name/kernel" "$work/$name" "$@"
+}
+
+# What came of it, for the table
+log_of() { sed -n "s/.* $1: //p" "$work/$name/$2.log" | tail -n 1 | tr -d '\r'; }
+
+try() {
+	# shellcheck disable=SC2046
+	root=$("$top/scripts/debian.sh" "$suite" $(packages_of "$suite")) || return
+	release=$(release_of "$flavour")
+	[ -n "$release" ] || { say "Debian's $suite has no kernel for $flavour"; return 1; }
+	mkdir "$work/$name"
+	build || { say "the modules do not build without a warning for $release"; return 1; }
+	pack || return
+	if [ "$arch" != x86_64 ]; then
+		boot alone.sh OPERATIONS="$operations" || return
+		mv "$work/$name/console.log" "$work/$name/stress.log"
+		return
+	fi
+	boot stress.sh OPERATIONS="$operations" || return
+	mv "$work/$name/console.log" "$work/$name/stress.log"
+	boot demo.sh REQUESTS="$requests" THREADS=32 || return
+	mv "$work/$name/console.log" "$work/$name/demo.log"
+	log_of smbecho demo | grep -q 'unaccounted 0,' || { say "requests are unaccounted for"; return 1; }
+}
+
+row() {
+	printf '  %-10s %-24s %-7s %-5s %s\n' "$@"
+}
+
+need qemu-system-x86_64:qemu-system-x86 unshare:util-linux smbd:samba insmod:kmod depmod:kmod busybox:busybox-static xz:xz-utils
+chosen=" ${KERNELS:-$(printf '%s\n' "${all[@]}" | cut -d ' ' -f 1 | tr '\n' ' ')} "
+workdir kernels
+good=0 bad=()
+row kernel release machine '' 'what it did' >"$work/table"
+for line in "${all[@]}"; do
+	read -r name suite flavour arch <<<"$line"
+	[[ $chosen = *" $name "* ]] || continue
+	say "$name: Debian's $suite, linux-image-$flavour"
+	release=
+	if try; then
+		good=$((good + 1))
+		row "$name" "$release" "$arch" good "$(log_of midatlas_stress stress | sed 's/ in .*//'); $(
+			[ ! -e "$work/$name/demo.log" ] || log_of smbecho demo | sed 's/ = .*//')" >>"$work/table"
+	else
+		bad+=("$name")
+		row "$name" "${release:-none}" "$arch" BAD '' >>"$work/table"
+	fi
+done
+cat "$work/table"
+[ ${#bad[@]} -eq 0 ] || die "FAILED: ${bad[*]}"
+say "$good kernels booted: no warning in the build, nothing wrong, nothing in their logs"
