@@ -350,7 +350,7 @@ static void destroy_calls_the_destructor_on_each_valid_context(struct kunit *tes
 {
 	PMID_ATLAS atlas = RxCreateMidAtlas(CONTEXTS, 0);
 	unsigned int n, wrong = 0;
-	USHORT mid[CONTEXTS];
+	static USHORT mid[CONTEXTS];
 
 	KUNIT_ASSERT_NOT_NULL(test, atlas);
 	for (n = 0; n < CONTEXTS; n++)
