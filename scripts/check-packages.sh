@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # What others write whenever packages come and go: apt, depmod, dkms its key
-not_ours='^/(proc|sys|dev|tmp|run|packages)(/|$)|^/var/(log|cache|lib/(apt|dpkg))/|^/lib/modules/[^/]*/modules\.'
+not_ours='^/(proc|sys|dev|tmp|run|packages)(/|$)|^/var/(log|cache|lib/(apt|dpkg))/|^(/usr)?/lib/modules/[^/]*/modules\.'
 not_ours+='|^/var/lib/dkms/mok\.'
 
 # shellcheck disable=SC2016  # apt-get puts these in
