@@ -22,7 +22,7 @@ language = "en"
 
 extensions = ["automarkup", "kerneldoc"]
 kerneldoc_srctree = str(here.parent)
-exclude_patterns = ["output"]
+exclude_patterns = ["output", "performance"]
 
 primary_domain = "c"
 highlight_language = "none"
