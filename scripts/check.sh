@@ -83,6 +83,7 @@ for build in "$kernel" /lib/modules/*/build; do
 done
 step "checkpatch --strict" checkpatch
 step "kernel-doc -Wall -Werror" kernel_doc
+step "dkms, and a client of what it builds" scripts/dkms.sh check
 step "documentation: Sphinx -n -W, man pages" documentation
 step "shellcheck" shell_scripts
 step "KUnit under UML" run kunit.sh

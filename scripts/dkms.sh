@@ -5,18 +5,22 @@
 # dkms.sh install      has dkms build and install them for the kernel that runs
 #                      here (KERNEL=... for another, "all" for each with headers)
 # dkms.sh uninstall    undoes that for all kernels, and leaves nothing
+# dkms.sh check        builds for each kernel with headers, and a client with what
+#                      dkms has kept, in folders of its own
 
 . "$(dirname "$0")/lib.sh"
 
 # The name and the version stand in dkms.conf only.
 setting() { sed -n "s/^$1=\"\(.*\)\"$/\1/p" "$top/dkms.conf"; }
 
+# The sources of the modules by name, all headers: neither tests nor samples
 stage() {
-	local dir=$1
+	local dir=$1 sources
 
+	mapfile -t sources < <(setting 'BUILT_MODULE_NAME.*')
 	mkdir -p "$dir"
-	(cd "$top" && find . -maxdepth 1 \( -name '*.[ch]' ! -name '*_kunit*' -o -name Kbuild -o -name dkms.conf \) -print0 |
-		tar -c --null -T - compat scripts/dkms-post-build.sh) | tar -x --no-same-owner -C "$dir"
+	(cd "$top" && find -- *.h "${sources[@]/%/.c}" Kbuild dkms.conf compat scripts/dkms-post-build.sh \
+		-type f ! -name '*_kunit.h' -print0 | tar -c --null -T -) | tar -x --no-same-owner -C "$dir"
 }
 
 kernels() {
@@ -49,6 +53,35 @@ uninstall_all() {
 	rm -rf "$source"
 }
 
+# A client has nothing of ours but a header and the Module.symvers.
+build_client() {
+	local build=/lib/modules/$1/build symvers
+
+	symvers=$(compgen -G "$work/dkms/$id/$1/*/Module.symvers") || die "dkms has kept no Module.symvers for Linux $1"
+	mkdir -p "$work/include" "$work/client-$1"
+	cp "$top/midatlas.h" "$work/include/"
+	cp "$top"/samples/*.[ch] "$top/samples/Kbuild" "$work/client-$1/"
+	make -C "$build" M="$work/client-$1" KCFLAGS="-I$work/include" KBUILD_EXTRA_SYMBOLS="$symvers" modules \
+		>"$work/client-$1.log" 2>&1 || { cat "$work/client-$1.log" >&2; die "no client can be built for Linux $1"; }
+	! grep -iE 'warning:|error:' "$work/client-$1.log" >&2 || die "a client's build for Linux $1 has something to say"
+}
+
+check_all() {
+	local kernel KERNEL=all
+
+	need dkms:dkms make:make gcc:gcc "/lib/modules/*/build/Makefile:linux-headers-amd64"
+	workdir dkms
+	stage "$work/src/${id/\//-}"
+	mkdir "$work/dkms"
+	for kernel in $(kernels); do
+		mok_signing_key=$work/mok.key mok_certificate=$work/mok.pub dkms build "$id" -k "$kernel" \
+			--sourcetree "$work/src" --dkmstree "$work/dkms" >"$work/$kernel.log" 2>&1 ||
+			{ cat "$work/$kernel.log" >&2; die "dkms cannot build $id for Linux $kernel"; }
+		build_client "$kernel"
+	done
+	say "$(kernels | wc -l) kernel(s)"
+}
+
 id=$(setting PACKAGE_NAME)/$(setting PACKAGE_VERSION)
 source=/usr/src/${id/\//-}
 
@@ -61,5 +94,6 @@ install | uninstall)
 	fi
 	"$1_all"
 	;;
-*) die "say 'stage DIR', 'install' or 'uninstall'" ;;
+check) check_all ;;
+*) die "say 'stage DIR', 'install', 'uninstall' or 'check'" ;;
 esac
