@@ -5,8 +5,8 @@
 # by Sphinx and man9/ by kernel-doc, both with the kernel tree's own tools.
 #
 # It fails if Sphinx, kernel-doc or groff has anything to say, if a page names a
-# function or struct of ours that no page describes, or if an exported symbol has
-# no man page.
+# function of ours that no page describes, if an exported symbol has no man page, or
+# if the code in the README is not the sample's.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -51,6 +51,10 @@ missing_pages() {
 
 bad_pages() { groff -man -Tutf8 -K utf8 -ww -z "$out"/man9/*.9 2>&1; }
 
+# Lines of C in the README that are not the sample's
+# shellcheck disable=SC2016  # these are Markdown's
+typed_off() { sed -n '/^```c$/,/^```$/{//!p}' "$top/README.md" | grep -vxFf "$top/samples/loopback.c" || true; }
+
 none() { [ -z "$2" ] || die "$1: ${2//$'\n'/, }"; }
 
 need sphinx-build:python3-sphinx /usr/share/doc/python3-sphinx-rtd-theme:python3-sphinx-rtd-theme \
@@ -58,6 +62,7 @@ need sphinx-build:python3-sphinx /usr/share/doc/python3-sphinx-rtd-theme:python3
 workdir docs
 tree=$("$top/scripts/source.sh")
 mkdir -p "$out"
+none "README.md has code that samples/loopback.c has not" "$(typed_off)"
 render_html
 none "no page describes" "$(dead_links)"
 render_man
