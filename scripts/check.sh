@@ -91,4 +91,5 @@ step "load and unload under UML" run lifecycle.sh
 MODE=smoke step "short benchmark, of correctness" run bench.sh
 REQUESTS=20000 step "short demo" run demo.sh
 FRAMES=20000 BEHAVIOURS=repeated,truncated,short,too_long,reset_in_frame,storm step "hostile server" run hostile.sh
+step "tracepoints, debugfs and midatlas-top" run observe.sh
 summary
