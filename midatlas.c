@@ -151,6 +151,32 @@
  * Either T1 sees the slot free or it sees the count change and looks again
  * [search-free, search-count].
  *
+ * Nearly full
+ * ===========
+ *
+ * Where hardly a line has a free slot, walking costs more than all the rest, and
+ * CPUs that walk pull each other's lines over.  A CPU that met MID_LEAN lines in
+ * a row with no second free slot is *tight*: its dissociates note the slots they
+ * free, MID_HINTS of them, and its associates take these, the oldest first.  In
+ * large tables they leave MID_KEPT there, as long as a walk through the next
+ * region finds others, so that a MID rests a little even then; in small ones the
+ * spare bits do that.  Now and then a tight CPU looks at one line, and ends it if
+ * there is room.
+ *
+ * The hints are like the other hint.  A slot that is noted is FREE in the table and
+ * has its line's room bit set; whoever walks there takes it:
+ *
+ *	T1: dissociate (tight)		T2: associate (another CPU)
+ *
+ *	word: LIVE -> FREE
+ *	room, hint = slot
+ *					walks, finds slot: FREE -> BUSY
+ *	(associate)
+ *	hint: slot is BUSY, next hint
+ *	no hint left: walks, searches
+ *
+ * A hint that is lost or doubled, because an interrupt came between, is no loss.
+ *
  * Growth: the older tables
  * ========================
  *
@@ -233,8 +259,14 @@
 #define MID_RESERVED		0xffff	/* the server's own MID */
 #define MID_LINE		4	/* slots that share a cache line */
 #define MID_FIRST_ORDER		6	/* log2 of the slots to begin with */
-#define MID_MAX_REGION		256	/* slots that a CPU walks in one go */
-#define MID_HOME_ORDER		10	/* up to here a CPU may stay in its region */
+#define MID_MAX_REGION		1024	/* slots that a CPU walks in one go */
+#define MID_HOME_ORDER		12	/* up to here a CPU may stay in its region */
+#define MID_HINTS		16	/* freed slots that a CPU remembers */
+#define MID_KEPT		8	/* of them it keeps so many back, if it can */
+#define MID_KEPT_ORDER		10	/* in larger tables than this */
+#define MID_LEAN		8	/* lines without a second slot: nearly full */
+#define MID_TIGHT		(~0u)	/* mid_cpu::next: nearly full, see the hints */
+#define MID_LOOK_EVERY		64	/* associates between looks whether it still is */
 #define MID_BLOCKED		((void *)~0ul)	/* the ctx of a slot without a MID */
 #define MID_MAX_QUARANTINE	BIT(30)	/* jiffies; half of what 32 bits order */
 #define MID_MAX_NAME		200	/* with a number it is a file's name */
@@ -314,16 +346,29 @@ struct mid_table {
 
 /**
  * struct mid_cpu - what an atlas has on each CPU
- * @next: the slot where this CPU looks first for a free one; only a hint
+ * @next: the slot where this CPU looks first for a free one, or MID_TIGHT
+ * @from: where it walks while it is MID_TIGHT
+ * @lean: lines in a row that had one free slot only
+ * @put: hints that were added, ever
+ * @got: hints that were used up
  * @associated: contexts that this CPU put into the atlas
  * @dissociated: contexts that this CPU took out, not always the same ones
  * @peak: the largest difference of the two that a dissociate has seen
+ * @hint: slots that this CPU has freed while it was MID_TIGHT
+ *
+ * Interrupts and, where the kernel is preempted, other CPUs may write here, too.
+ * The hints may suffer from that, the counts do not.
  */
 struct mid_cpu {
 	unsigned int next;
+	u16 from;
+	u8 lean;
+	u8 put;
+	u8 got;
 	unsigned long associated;
 	unsigned long dissociated;
 	long peak;
+	u16 hint[MID_HINTS];
 };
 
 /**
@@ -817,17 +862,114 @@ static noinline int mid_table_take_next(struct mid_atlas *atlas,
 	return ret;
 }
 
+static unsigned int mid_cpu_hints(const struct mid_cpu *cpu)
+{
+	return (u8)(READ_ONCE(cpu->put) - READ_ONCE(cpu->got));
+}
+
+/* Slot @i was freed here: a place to look for a free one. */
+static noinline void mid_cpu_remember(struct mid_cpu *cpu, unsigned int i)
+{
+	u8 put = READ_ONCE(cpu->put);
+
+	if (mid_cpu_hints(cpu) < MID_HINTS) {
+		WRITE_ONCE(cpu->hint[put % MID_HINTS], i);
+		WRITE_ONCE(cpu->put, put + 1);
+	}
+}
+
+/* How many slots of the line that slot @i is in are free */
+static unsigned int mid_line_free(const struct mid_table *t, unsigned int i)
+{
+	unsigned int first = round_down(i, MID_LINE), n = 0;
+
+	for (i = first; i < first + MID_LINE; i++)
+		n += mid_word_state(atomic64_read(&t->slots[i].word)) == MID_FREE;
+	return n;
+}
+
+/* Slot @i was found by a walk: was it worth it?  If never, be MID_TIGHT. */
+static bool mid_cpu_tightens(struct mid_cpu *cpu, const struct mid_table *t,
+			     unsigned int i)
+{
+	unsigned int enough = t->order > MID_KEPT_ORDER ? MID_LEAN : 2;
+	u8 lean = mid_line_free(t, i) ? 0 : READ_ONCE(cpu->lean) + 1;
+
+	WRITE_ONCE(cpu->lean, lean % enough);
+	return lean >= enough;
+}
+
+/* Nearly full no more, as far as this can be seen from one line? */
+static bool mid_cpu_relaxes(struct mid_cpu *cpu, const struct mid_table *t)
+{
+	unsigned int from = READ_ONCE(cpu->from);
+
+	if (READ_ONCE(cpu->associated) % MID_LOOK_EVERY)
+		return false;
+	WRITE_ONCE(cpu->from, from + MID_LINE);
+	return mid_line_free(t, from & t->mask) >=
+		(t->order > MID_KEPT_ORDER ? MID_LINE / 2 : MID_LINE);
+}
+
+/* Nearly full: a slot from the rest of the region, or one that was freed here */
+static int mid_table_recall(struct mid_table *t, struct mid_cpu *cpu, u64 *word)
+{
+	unsigned int from = READ_ONCE(cpu->from) & t->mask;
+	unsigned int end = min(round_up(from + 1, t->region), t->lines * MID_LINE);
+	unsigned int kept = t->order > MID_KEPT_ORDER ? MID_KEPT : 1;
+	u8 got;
+	int i;
+
+	if (mid_cpu_hints(cpu) < kept) {
+		i = mid_table_walk(t, from, end, word);
+		WRITE_ONCE(cpu->from, i < 0 ? end : i + 1);
+		if (i >= 0)
+			return i;
+	}
+	while (mid_cpu_hints(cpu)) {
+		got = READ_ONCE(cpu->got);
+		i = READ_ONCE(cpu->hint[got % MID_HINTS]) & t->mask;
+		WRITE_ONCE(cpu->got, got + 1);
+		if (mid_slot_take(t, i, word))
+			return i;
+	}
+	return -ENOSPC;
+}
+
+static int mid_table_take_tight(struct mid_atlas *atlas, struct mid_table *t,
+				struct mid_cpu *cpu, u64 *word)
+{
+	int i = mid_table_recall(t, cpu, word);
+
+	if (i < 0) {
+		i = mid_table_take_next(atlas, t, READ_ONCE(cpu->from) & t->mask, word);
+		if (i >= 0)
+			WRITE_ONCE(cpu->from, i + 1);
+	}
+	if (mid_cpu_relaxes(cpu, t))
+		WRITE_ONCE(cpu->next, READ_ONCE(cpu->from));
+	return i;
+}
+
 static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
 			  u64 *word)
 {
 	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
-	int i = READ_ONCE(cpu->next) & t->mask;
+	unsigned int next = READ_ONCE(cpu->next);
+	int i = next & t->mask;
+	bool tight = false;
 
-	if (!mid_slot_take(t, i, word))
+	if (next == MID_TIGHT)
+		return mid_table_take_tight(atlas, t, cpu, word);
+	if (!mid_slot_take(t, i, word)) {
 		i = mid_table_take_next(atlas, t, i, word);
-	if (i >= 0)
-		WRITE_ONCE(cpu->next, mid_table_region_ends(t, i) ?
-				      mid_table_turn(t, i) : i + 1);
+		if (i < 0)
+			return i;
+		tight = mid_cpu_tightens(cpu, t, i);
+	}
+	next = mid_table_region_ends(t, i) ? mid_table_turn(t, i) : i + 1;
+	WRITE_ONCE(cpu->from, next);
+	WRITE_ONCE(cpu->next, tight ? MID_TIGHT : next);
 	return i;
 }
 
@@ -1197,7 +1339,11 @@ static noinline void mid_slot_freed_rare(struct mid_atlas *atlas,
 static __always_inline void mid_slot_freed(struct mid_atlas *atlas,
 					   struct mid_table *t, unsigned int i)
 {
+	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
+
 	mid_table_refill(t, i);
+	if (unlikely(READ_ONCE(cpu->next) == MID_TIGHT))
+		mid_cpu_remember(cpu, i);
 	if (unlikely(atomic_read(&atlas->mode)))
 		mid_slot_freed_rare(atlas, t, i);
 }

@@ -641,6 +641,68 @@ static void freed_mid_comes_back_late(struct kunit *test)
 	KUNIT_EXPECT_GE(test, nearest, reuse->bound);
 }
 
+/* Takes out @n MIDs that are far apart, and puts as many in from @cpu. */
+static void mirror_churn_apart(struct mirror *m, unsigned int n, int cpu)
+{
+	unsigned int mid = 0, i;
+
+	for (i = 0; i < n; i++) {
+		mid = find_next_bit(m->live, MID_VALUES, (mid + 97) % MID_VALUES);
+		if (mid >= MID_VALUES)
+			mid = find_first_bit(m->live, MID_VALUES);
+		mirror_dissociate(m, mid);
+	}
+	for (i = 0; i < n; i++)
+		KUNIT_ASSERT_EQ_MSG(m->test, 0, mirror_associate_on(m, cpu),
+				    "free MID %u of %u, from CPU %d", i, n, cpu);
+}
+
+/*
+ * Nearly full, a CPU remembers what it frees.  That is not its own: another gets
+ * all of it, nobody gets more, and what is remembered in vain hides nothing.
+ */
+static void what_a_cpu_remembers_is_for_all(struct kunit *test)
+{
+	struct mirror *m = mirror_create(test, 4096, 4096);
+	unsigned int round, cpu;
+
+	mirror_fill(m);
+	for (round = 0; round < 100; round++) {
+		for_each_online_cpu(cpu) {
+			mirror_churn_apart(m, 1 + round % 40, cpu);
+			KUNIT_ASSERT_EQ(test, -ENOSPC, mirror_associate_on(m, cpu));
+		}
+	}
+	mirror_check(m);
+}
+
+/* When the table is no longer full, MIDs rest as long as ever. */
+static void freed_mid_comes_back_late_when_there_is_room_again(struct kunit *test)
+{
+	unsigned int *last = test_alloc(test, MID_VALUES * sizeof(*last));
+	struct mirror *m = mirror_create(test, 65535, 65535);
+	unsigned int nearest = UINT_MAX, now, cpu;
+	u16 mid;
+
+	mirror_fill(m);
+	for_each_online_cpu(cpu)
+		mirror_churn_apart(m, 1000, cpu);
+	mirror_empty(m);
+	/* A CPU needs some to notice. */
+	for (now = 0; now < 500; now++)
+		for_each_online_cpu(cpu)
+			KUNIT_ASSERT_EQ(test, 0, mirror_associate_on(m, cpu));
+	mirror_empty(m);
+	for (now = 1; now <= 2 * MID_VALUES; now++) {
+		mid = mirror_take(m);
+		if (last[mid])
+			nearest = min(nearest, now - last[mid]);
+		last[mid] = now;
+		mirror_dissociate(m, mid);
+	}
+	KUNIT_EXPECT_GE(test, nearest, 10000);
+}
+
 static struct kunit_case associate_cases[] = {
 	KUNIT_CASE(associate_refuses_null_and_error_pointers),
 	KUNIT_CASE(associate_takes_any_other_pointer),
@@ -652,6 +714,8 @@ static struct kunit_case associate_cases[] = {
 	KUNIT_CASE_PARAM(associate_hands_out_every_mid_but_0xffff,
 			 exact_shapes_gen_params),
 	KUNIT_CASE_PARAM(freed_mid_comes_back_late, reuses_gen_params),
+	KUNIT_CASE(what_a_cpu_remembers_is_for_all),
+	KUNIT_CASE(freed_mid_comes_back_late_when_there_is_room_again),
 	{}
 };
 
