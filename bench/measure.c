@@ -137,7 +137,8 @@ static int load_alloc(struct bench_load *load, unsigned int depth)
 {
 	load->depth = depth;
 	load->reqs = kvcalloc(depth, sizeof(*load->reqs), GFP_KERNEL);
-	load->ids = kvcalloc(depth, sizeof(*load->ids), GFP_KERNEL);
+	/* In cache lines that no other load has a part of */
+	load->ids = kvcalloc(round_up(depth, BENCH_BATCH), sizeof(*load->ids), GFP_KERNEL);
 	load->ring = kvcalloc(depth, sizeof(*load->ring), GFP_KERNEL);
 	load->pool = kvcalloc(depth, sizeof(*load->pool), GFP_KERNEL);
 	if (!load->reqs || !load->ids || !load->ring || !load->pool)
