@@ -1071,21 +1071,22 @@ static void mid_atlas_parked(struct mid_atlas *atlas, struct mid_table *t,
 			     unsigned int i, bool blocked)
 {
 	struct mid_slot *slot = &t->slots[i];
+	bool older = t != mid_atlas_table_locked(atlas);
 
 	lockdep_assert_held(&atlas->lock);
 
 	t->held--;
 	atlas->served--;
-	if (t != mid_atlas_table_locked(atlas)) {
+	if (older)
 		mid_atlas_unblock(atlas, mid_word_mid(t, i, atomic64_read(&slot->word)));
-		if (!t->held)
-			mid_atlas_unlink(atlas, t);
-	} else if (blocked) {
+	else if (blocked)
 		WRITE_ONCE(slot->ctx, MID_BLOCKED);
-	} else {
+	else
 		mid_table_park(t, i);
-	}
 	mid_atlas_unpark(atlas);
+	/* After that: who sees no older table sees the slot that came for this one. */
+	if (older && !t->held)
+		mid_atlas_unlink(atlas, t);
 	if (mid_atlas_spare(atlas) >= 0)
 		mid_atlas_set_mode(atlas, MID_MODE_SHRUNK, false);
 	if (!atlas->served && mid_atlas_draining(atlas))
@@ -1499,6 +1500,9 @@ static int mid_slot_confirm(struct mid_atlas *atlas, struct mid_table *t,
 	}
 
 	mid_slot_give_back(atlas, t, i, *word);
+	/* If that was the last who waited, what else is free is for us. */
+	if (err == -ENOSPC && !(atomic_read(&atlas->mode) & MID_MODE_WAITERS))
+		err = -EAGAIN;
 	return err;
 }
 
@@ -1536,15 +1540,20 @@ static int mid_table_associate(struct mid_atlas *atlas, struct mid_table *t,
 	return 0;
 }
 
-/* The same, for the table that is current; @order says which that was. */
+/*
+ * The same, for the table that is current.  @order says which that was, and @older
+ * whether there were older ones.
+ */
 static int mid_atlas_try(struct mid_atlas *atlas, void *ctx, u16 *mid,
-			 unsigned int *order)
+			 unsigned int *order, bool *older)
 {
 	struct mid_table *t;
 	int err;
 
 	do {
 		rcu_read_lock();
+		/* Before a look at the slots; pairs with mid_atlas_parked(). */
+		*older = atomic_read_acquire(&atlas->mode) & MID_MODE_OLDER;
 		t = rcu_dereference(atlas->table);
 		*order = t->order;
 		err = mid_table_associate(atlas, t, ctx, mid);
@@ -1554,25 +1563,38 @@ static int mid_atlas_try(struct mid_atlas *atlas, void *ctx, u16 *mid,
 }
 
 /*
- * The table of 2^@order slots was full: grow it.  Where it cannot grow, slots of
- * older tables may have become free that their grower has not retired yet.
+ * The table of 2^@order slots was full: grow it.  Where it cannot grow, a slot of
+ * an @older table may have become free, for which another is put into service, by
+ * us or by somebody else:
+ *
+ *	T1: associate			T2: dissociate (older table)
+ *
+ *	table is full
+ *					word: LIVE -> FREE
+ *					lock, word: FREE -> PARKED
+ *	nothing to retire
+ *					a slot of the table into service, unlock
+ *	lock, cannot grow
+ *	table is full?
+ *
+ * So the table is looked at once more after the older ones.
  */
 static int mid_atlas_try_harder(struct mid_atlas *atlas, void *ctx, u16 *mid,
-				unsigned int order, gfp_t gfp)
+				unsigned int order, bool older, gfp_t gfp)
 {
+	unsigned int retired;
 	int err, why;
 
 	do {
+		retired = older ? mid_atlas_retire_older(atlas) : 0;
 		why = mid_atlas_grow(atlas, order, gfp);
-		if (why == -ENOSPC && mid_atlas_retire_older(atlas))
-			why = 0;
-		if (why && why != -ENOMEM)
-			break;
 		/* Without memory, too: it took time, and slots become free. */
-		err = mid_atlas_try(atlas, ctx, mid, &order);
+		if (why && why != -ENOMEM && !(why == -ENOSPC && older))
+			break;
+		err = mid_atlas_try(atlas, ctx, mid, &order, &older);
 		if (err != -ENOSPC)
 			return err;
-	} while (!why);
+	} while (!why || retired);
 
 	if (why == -ENOSPC) {
 		trace_midatlas_exhausted(atlas);
@@ -1586,10 +1608,11 @@ static noinline int mid_atlas_associate_slow(struct mid_atlas *atlas, void *ctx,
 					     u16 *mid, gfp_t gfp)
 {
 	unsigned int order;
-	int err = mid_atlas_try(atlas, ctx, mid, &order);
+	bool older;
+	int err = mid_atlas_try(atlas, ctx, mid, &order, &older);
 
 	if (err == -ENOSPC)
-		err = mid_atlas_try_harder(atlas, ctx, mid, order, gfp);
+		err = mid_atlas_try_harder(atlas, ctx, mid, order, older, gfp);
 	return err;
 }
 
@@ -1768,6 +1791,7 @@ int mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx, u16 *mid,
 {
 	struct mid_waiter w = { .err = -EAGAIN };
 	unsigned int order;
+	bool older;
 	int err;
 
 	might_sleep();
@@ -1776,14 +1800,14 @@ int mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx, u16 *mid,
 
 	/* From here on in one RCU section until destroy knows of us. */
 	rcu_read_lock();
-	err = mid_atlas_try(atlas, ctx, mid, &order);
+	err = mid_atlas_try(atlas, ctx, mid, &order, &older);
 	if (err == -ENOSPC && !mid_atlas_enter(atlas))
 		err = -ESHUTDOWN;
 	rcu_read_unlock();
 	if (err != -ENOSPC)
 		return err;
 
-	err = mid_atlas_try_harder(atlas, ctx, mid, order, gfp);
+	err = mid_atlas_try_harder(atlas, ctx, mid, order, older, gfp);
 	if (err == -ENOSPC && !timeout)
 		err = -ETIMEDOUT;
 	if (err == -ENOSPC) {
