@@ -1,0 +1,603 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * atlas - what must be true of an atlas in every order of its callers
+ *
+ * A scenario is an atlas, what is done with it first, and what up to three threads
+ * then do at once, in operations of a letter and a context or two:
+ *
+ *	a1	associate context 1		A1	the same, memory may run out
+ *	w1	associate_wait, for ever	v1	the same, may time out or be killed
+ *	m1	map the MID that context 1 has	g1	map_get_put
+ *	d1	dissociate it			i1	dissociate_if
+ *	r12	reassociate it to context 2	q1	abandon
+ *	c	claim_all			x3	set_max to 3
+ *	n	drain, for ever			t	drain, may time out
+ *	s	stats				e	destroy (alone, after the others)
+ *
+ * An operation on a context that was given no MID yet is left out.
+ *
+ * What is true is told by the API's own lookups, not by what the code looks like
+ * inside: after each step mid_atlas_for_each() says which contexts are in flight.
+ * An operation notes what it could have seen from its begin to its end, and what
+ * it returns must be among that.
+ */
+
+#include "../midatlas.h"
+#include "explore.h"
+
+#define CONTEXTS	8
+#define ABSENT		CONTEXTS	/* the MID had none */
+
+/* One operation that is under way. */
+struct op {
+	char kind;
+	int c, n;		/* its contexts, or its number */
+	u16 mid;		/* which it is about */
+	u32 seen;		/* the contexts that this had since it began */
+	u32 in_flight;		/* the contexts that were, when it began */
+	u32 waited;		/* the threads that waited in vain, when it began */
+	unsigned int most;	/* the largest maximum that was in force */
+	bool full;		/* all MIDs may have been in use */
+};
+
+static struct {
+	struct mid_atlas *atlas;
+	struct op op[MODEL_THREADS + 1];
+	u32 in_flight;			/* after the last step, as for_each has it */
+	u16 mid_in_flight[CONTEXTS];
+	u16 mid[CONTEXTS];		/* what the context was given */
+	u32 has_mid;			/* it was given one */
+	u32 given;			/* it came in */
+	u32 taken;			/* it came out, to one who owns it now */
+	u32 abandoned;			/* and left its MID behind, for a while */
+	int refs[CONTEXTS];
+	unsigned int max;
+	unsigned int next_max;		/* of a set_max that is under way */
+	bool draining, drained, destroyed;
+} now;
+
+void *test_state = &now;
+size_t test_state_size = sizeof(now);
+
+static char contexts[CONTEXTS];
+
+static void *ctx_of(int c) { return &contexts[c]; }
+
+static int number_of(const void *ctx)
+{
+	long c = (const char *)ctx - contexts;
+
+	if (c < 0 || c >= CONTEXTS)
+		broken("%p is no context", ctx);
+	return c;
+}
+
+static unsigned int count(u32 set)
+{
+	return __builtin_popcount(set);
+}
+
+/*
+ * What is in flight
+ */
+
+static void see_one(void *ctx, u16 mid, void *arg)
+{
+	int c = number_of(ctx), other;
+
+	if (mid == 0xffff)
+		broken("context %d has the server's own MID", c);
+	for (other = 0; other < CONTEXTS; other++)
+		if (now.in_flight & 1u << other && now.mid_in_flight[other] == mid)
+			broken("contexts %d and %d have MID 0x%04x both", c, other, mid);
+	if (now.in_flight & 1u << c)
+		broken("context %d is in flight twice", c);
+	now.in_flight |= 1u << c;
+	now.mid_in_flight[c] = mid;
+}
+
+static int in_flight_as(u16 mid)
+{
+	int c;
+
+	for (c = 0; c < CONTEXTS; c++)
+		if (now.in_flight & 1u << c && now.mid_in_flight[c] == mid)
+			return c;
+	return ABSENT;
+}
+
+static bool associates(const struct op *op)
+{
+	return op->kind && strchr("aAwv", op->kind);
+}
+
+static unsigned int least_max(void)
+{
+	return now.next_max && now.next_max < now.max ? now.next_max : now.max;
+}
+
+static unsigned int most_max(void)
+{
+	return max(now.max, now.next_max);
+}
+
+/* What @thread's operation can see now. */
+static void note(int thread)
+{
+	struct op *op = &now.op[thread];
+	unsigned int others = 0;
+	int i;
+
+	if (!op->kind)
+		return;
+	op->seen |= 1u << in_flight_as(op->mid);
+	op->most = max(op->most, most_max());
+	for (i = 0; i < MODEL_THREADS; i++)
+		others += i != thread && associates(&now.op[i]);
+	/* Who is about to come in may have its MID already, or been promised it. */
+	if (count(now.in_flight | now.abandoned) + others >= least_max())
+		op->full = true;
+}
+
+static void look(void)
+{
+	memset(now.mid_in_flight, 0, sizeof(now.mid_in_flight));
+	now.in_flight = 0;
+	if (now.destroyed)
+		return;
+	quiet(true);
+	mid_atlas_for_each(now.atlas, see_one, NULL);
+	quiet(false);
+}
+
+void test_step(int thread)
+{
+	u32 before = now.in_flight;
+	int i;
+
+	look();
+	if (count(now.in_flight) > count(before) && count(now.in_flight) > now.op[thread].most)
+		broken("%u contexts are in flight, and the maximum is %u",
+		       count(now.in_flight), now.op[thread].most);
+	if (now.in_flight & ~before && now.drained)
+		broken("a context came in after the drain");
+	for (i = 0; i < MODEL_THREADS; i++)
+		note(i);
+}
+
+/*
+ * Operations
+ */
+
+/* The threads that wait for a MID, and nobody is about to give them one. */
+static u32 waiting_in_vain(void)
+{
+	u32 waiting = 0;
+	int i;
+
+	for (i = 0; i < MODEL_THREADS; i++)
+		if (waits_in_vain(i))
+			waiting |= 1u << i;
+		else if (now.op[i].kind && i != current_thread())
+			return 0;
+	return waiting;
+}
+
+static void begin(int thread, char kind, int c, int n)
+{
+	struct op *op = &now.op[thread];
+
+	*op = (struct op){ .kind = kind, .c = c, .n = n, .mid = now.mid[c] };
+	op->in_flight = now.in_flight;
+	op->waited = waiting_in_vain();
+	note(thread);
+}
+
+static void given(struct op *op, int c)
+{
+	if (now.given & 1u << c)
+		broken("context %d came in twice", c);
+	now.given |= 1u << c;
+	if (strchr("aA", op->kind) && op->waited & waiting_in_vain())
+		broken("context %d came in before one that waits", c);
+}
+
+static void put(void *ctx)
+{
+	int c = number_of(ctx);
+
+	shared(&now.refs[c]);
+	if (!now.refs[c]--)
+		broken("context %d was put too often", c);
+}
+
+static bool get(void *ctx)
+{
+	struct op *op = &now.op[current_thread()];
+	int c = number_of(ctx);
+
+	shared(&now.refs[c]);
+	if (!now.refs[c])
+		return false;
+	now.refs[c]++;
+	/* What counts is whose the MID is from now on. */
+	op->seen = 1u << in_flight_as(op->mid);
+	return true;
+}
+
+/* Context @c is ours. */
+static void taken(int c)
+{
+	if (now.taken & 1u << c)
+		broken("context %d has two owners", c);
+	now.taken |= 1u << c;
+	put(ctx_of(c));
+}
+
+static void taken_one(void *ctx, u16 mid, void *arg)
+{
+	taken(number_of(ctx));
+}
+
+/* @ctx came out of a lookup of op->mid: was it there? */
+static void check_seen(const struct op *op, const void *ctx)
+{
+	int c = ctx ? number_of(ctx) : ABSENT;
+
+	if (!(op->seen & 1u << c)) {
+		if (ctx)
+			broken("MID 0x%04x never had context %d meanwhile", op->mid, c);
+		else
+			broken("MID 0x%04x always had a context meanwhile", op->mid);
+	}
+}
+
+static void associate(struct op *op, int c, gfp_t gfp, unsigned long timeout)
+{
+	int err;
+
+	now.refs[c] = 1;
+	if (op->kind == 'w' || op->kind == 'v')
+		err = mid_atlas_associate_wait(now.atlas, ctx_of(c), &now.mid[c], gfp, timeout);
+	else
+		err = mid_atlas_associate(now.atlas, ctx_of(c), &now.mid[c], gfp);
+	switch (err) {
+	case 0:
+		now.has_mid |= 1u << c;
+		given(op, c);
+		return;
+	case -ENOSPC:
+		if (!op->full)
+			broken("-ENOSPC, and there always was a free MID");
+		break;
+	case -ETIMEDOUT:
+	case -512:
+		if (op->kind != 'v')
+			broken("%d without a cause", err);
+		break;
+	case -ESHUTDOWN:
+		if (!now.draining)
+			broken("-ESHUTDOWN without a drain");
+		break;
+	case -ENOMEM:
+		if (op->kind != 'A')
+			broken("-ENOMEM without a cause");
+		break;
+	default:
+		broken("associate returned %d", err);
+	}
+}
+
+/* Whether context @c was given a MID; as for a receiver, this may be very early. */
+static bool has_mid(int c)
+{
+	return now.has_mid & 1u << c || now.in_flight & 1u << c;
+}
+
+static void set_max(int n)
+{
+	now.next_max = n;
+	note(current_thread());
+	if (mid_atlas_set_max(now.atlas, n))
+		broken("set_max failed");
+	now.max = n;
+	now.next_max = 0;
+}
+
+static void drain(unsigned long timeout)
+{
+	int err;
+
+	now.draining = true;
+	err = mid_atlas_drain(now.atlas, timeout);
+	if (!err)
+		now.drained = true;
+	else if (err != -ETIMEDOUT || timeout == MAX_SCHEDULE_TIMEOUT)
+		broken("drain returned %d", err);
+	look();
+	if (!err && now.in_flight)
+		broken("the drain is over, and something is in flight");
+}
+
+static void claim_all(const struct op *op)
+{
+	mid_atlas_claim_all(now.atlas, taken_one, NULL);
+	look();
+	if (now.in_flight & op->in_flight)
+		broken("claim_all left a context that was there before");
+}
+
+static void reassociate(const struct op *op)
+{
+	void *old;
+
+	now.refs[op->n] = 1;
+	now.mid[op->n] = op->mid;
+	old = mid_atlas_reassociate(now.atlas, op->mid, ctx_of(op->n));
+	check_seen(op, old);
+	if (!old)
+		return;
+	now.given |= 1u << op->n;
+	now.has_mid |= 1u << op->n;
+	taken(number_of(old));
+}
+
+static void claim_if(const struct op *op, bool ours)
+{
+	if (ours ? !(op->seen & 1u << op->c) : op->seen == 1u << op->c)
+		broken("%s() is wrong: %d", op->kind == 'q' ? "abandon" : "dissociate_if", ours);
+	if (ours && op->kind == 'q')
+		now.abandoned |= 1u << op->c;
+	if (ours)
+		taken(op->c);
+}
+
+static void check_stats(const struct mid_atlas_stats *stats)
+{
+	if (stats->high_water > MID_ATLAS_MAX_MIDS)
+		broken("a high water of %u", stats->high_water);
+}
+
+static void run(int thread, char kind, int c, int n)
+{
+	static const char *const names[] = {
+		['a'] = "associate", ['A'] = "associate", ['w'] = "associate_wait",
+		['v'] = "associate_wait", ['m'] = "map", ['g'] = "map_get",
+		['d'] = "dissociate", ['i'] = "dissociate_if", ['r'] = "reassociate",
+		['q'] = "abandon", ['c'] = "claim_all", ['x'] = "set_max",
+		['n'] = "drain", ['t'] = "drain", ['s'] = "stats",
+	};
+	struct op *op = &now.op[thread];
+	struct mid_atlas_stats stats;
+	void *ctx;
+
+	point(names[(int)kind]);
+	if (strchr("mdirqg", kind) && !has_mid(c))
+		return;
+	begin(thread, kind, c, n);
+	let_fail(TIMED_OUT, kind == 'v' || kind == 't');
+	let_fail(KILLED, kind == 'v');
+	let_fail(FAILED, kind == 'A');
+	switch (kind) {
+	case 'a':
+	case 'A':
+	case 'w':
+		associate(op, c, GFP_KERNEL, MAX_SCHEDULE_TIMEOUT);
+		break;
+	case 'v':
+		associate(op, c, GFP_KERNEL, 10);
+		break;
+	case 'm':
+		rcu_read_lock();
+		check_seen(op, mid_atlas_map(now.atlas, op->mid));
+		rcu_read_unlock();
+		break;
+	case 'g':
+		ctx = mid_atlas_map_get_put(now.atlas, op->mid, get, put);
+		if (ctx) {
+			check_seen(op, ctx);
+			put(ctx);
+		}
+		break;
+	case 'd':
+		ctx = mid_atlas_dissociate(now.atlas, op->mid);
+		check_seen(op, ctx);
+		if (ctx)
+			taken(number_of(ctx));
+		break;
+	case 'i':
+		claim_if(op, mid_atlas_dissociate_if(now.atlas, op->mid, ctx_of(c)));
+		break;
+	case 'q':
+		claim_if(op, mid_atlas_abandon(now.atlas, op->mid, ctx_of(c), 100));
+		break;
+	case 'r':
+		reassociate(op);
+		break;
+	case 'c':
+		claim_all(op);
+		break;
+	case 'x':
+		set_max(c);
+		break;
+	case 'n':
+		drain(MAX_SCHEDULE_TIMEOUT);
+		break;
+	case 't':
+		drain(10);
+		break;
+	case 's':
+		mid_atlas_stats(now.atlas, &stats);
+		check_stats(&stats);
+		break;
+	default:
+		broken("no operation '%c'", kind);
+	}
+	/* Its last step has yet to be looked at. */
+	*op = (struct op){ .most = op->most };
+}
+
+static void run_all(int thread, const char *ops)
+{
+	char kind;
+	int c, n;
+
+	while (*ops) {
+		kind = *ops++;
+		c = *ops >= '0' && *ops <= '9' ? *ops++ - '0' : 0;
+		n = *ops >= '0' && *ops <= '9' ? *ops++ - '0' : 0;
+		while (*ops == ' ')
+			ops++;
+		run(thread, kind, c, n);
+	}
+}
+
+/*
+ * Where nobody is under way
+ */
+
+void test_stuck(unsigned int left)
+{
+	int i;
+
+	/* That it may time out is no reason to wait beside a free MID. */
+	for (i = 0; i < MODEL_THREADS; i++)
+		if (left & 1u << i && associates(&now.op[i]) && !now.op[i].full)
+			broken("a lost wake-up: T%d waits beside a free MID", i + 1);
+}
+
+static void check_counts(const struct mid_atlas_stats *stats)
+{
+	if (stats->associated != stats->dissociated + stats->in_use - stats->abandoned)
+		broken("%llu associated, %llu dissociated, %u in use, %u abandoned",
+		       (unsigned long long)stats->associated,
+		       (unsigned long long)stats->dissociated, stats->in_use, stats->abandoned);
+	if (stats->waiters)
+		broken("%u waiters, and all have left", stats->waiters);
+	if (stats->in_use - stats->abandoned != count(now.in_flight))
+		broken("%u in use, %u in flight", stats->in_use - stats->abandoned,
+		       count(now.in_flight));
+}
+
+/* All MIDs can be had that the maximum allows, no two are the same, and no more. */
+static void check_room(unsigned int max)
+{
+	u16 mids[CONTEXTS];
+	unsigned int i, j;
+	int err;
+
+	for (i = 0; i < max; i++) {
+		err = mid_atlas_associate(now.atlas, ctx_of(i), &mids[i], GFP_KERNEL);
+		if (err)
+			broken("a lost slot: %u MIDs of %u are to be had (%d)", i, max, err);
+		for (j = 0; j < i; j++)
+			if (mids[j] == mids[i])
+				broken("MID 0x%04x twice", mids[i]);
+	}
+	err = mid_atlas_associate(now.atlas, ctx_of(0), &mids[0], GFP_KERNEL);
+	if (err != -ENOSPC)
+		broken("more MIDs than the maximum of %u: %d", max, err);
+}
+
+static void no_ctx(void *ctx, u16 mid, void *arg) { }
+
+static void destroy(mid_ctx_fn fn)
+{
+	mid_atlas_destroy(now.atlas, fn, NULL);
+	now.destroyed = true;
+	if (blocks_in_use())
+		broken("%u pieces of memory are left", blocks_in_use());
+}
+
+void test_end(void)
+{
+	struct mid_atlas_stats stats;
+	u32 left;
+
+	quiet(true);
+	mid_atlas_stats(now.atlas, &stats);
+	check_stats(&stats);
+	check_counts(&stats);
+	left = now.given & ~now.taken;
+	if (left != now.in_flight)
+		broken("contexts 0x%x are with the atlas, 0x%x are in flight", left, now.in_flight);
+	mid_atlas_claim_all(now.atlas, taken_one, NULL);
+	if (now.given & ~now.taken)
+		broken("claim_all left contexts 0x%x", now.given & ~now.taken);
+	run_work();
+	mid_atlas_stats(now.atlas, &stats);
+	if (stats.in_use)
+		broken("%u MIDs are in use by nobody", stats.in_use);
+	if (now.draining) {
+		if (mid_atlas_associate(now.atlas, ctx_of(0), &now.mid[0], GFP_KERNEL) != -ESHUTDOWN)
+			broken("a context came in after the drain");
+		if (mid_atlas_drain(now.atlas, 0))
+			broken("nothing is left, and the drain is not over");
+	} else {
+		check_room(now.max);
+	}
+	destroy(no_ctx);
+	quiet(false);
+}
+
+/*
+ * Scenarios
+ */
+
+static const struct scenario {
+	const char *what;
+	unsigned int max;
+	const char *first, *threads[3];
+} scenarios[] = {
+#include "scenarios.h"
+};
+
+static const struct scenario *scenario;
+
+static void thread_main(int thread)
+{
+	run_all(thread, scenario->threads[thread]);
+}
+
+static unsigned long model(const struct scenario *s)
+{
+	int threads = 0;
+
+	scenario = s;
+	reset_world();
+	memset(&now, 0, sizeof(now));
+	quiet(true);
+	now.max = s->max;
+	now.atlas = mid_atlas_create("model", s->max, s->max, GFP_KERNEL);
+	run_all(MODEL_THREADS, s->first);
+	look();
+	quiet(false);
+	while (threads < 3 && s->threads[threads])
+		threads++;
+	return explore(threads, thread_main);
+}
+
+/* "=NAME" is that one, "WORD" are all that have it. */
+static bool wanted(const char *what, const char *pattern)
+{
+	return *pattern == '=' ? !strcmp(what, pattern + 1) : !!strstr(what, pattern);
+}
+
+int main(int argc, char **argv)
+{
+	unsigned long states, sum = 0;
+	unsigned int i, n = 0;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	for (i = 0; i < ARRAY_SIZE(scenarios); i++) {
+		if (argc > 1 && !wanted(scenarios[i].what, argv[1]))
+			continue;
+		printf("%-56s", scenarios[i].what);
+		states = model(&scenarios[i]);
+		printf("%10lu states, %3u steps at most\n", states, longest_run());
+		sum += states;
+		n++;
+	}
+	printf("%u scenarios, %lu states, all of them, no property violated\n", n, sum);
+	return !n;
+}

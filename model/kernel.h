@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The kernel that midatlas.c sees in user space
+ *
+ * What has no state comes from the kernel's own tools/include.  The rest is here,
+ * sequentially consistent, and says shared() before each access to what others
+ * may change: there the model lets others run, and the fuzzers do nothing.
+ */
+#ifndef _MODEL_KERNEL_H
+#define _MODEL_KERNEL_H
+
+#include <ctype.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <linux/types.h>
+#include <linux/compiler.h>
+#include <linux/bits.h>
+#include <linux/bitmap.h>
+#include <linux/bitops.h>
+#include <linux/err.h>
+#include <linux/hash.h>
+#include <linux/kernel.h>
+#include <linux/list.h>
+#include <linux/log2.h>
+#include <linux/overflow.h>
+#include <linux/rbtree.h>
+
+/* Somebody else may run here, before @addr is accessed. */
+void shared(const volatile void *addr, const char *function, int line);
+#define shared(addr)	shared(addr, __func__, __LINE__)
+
+/* Something that must never be. */
+void __attribute__((noreturn, format(printf, 1, 2))) broken(const char *fmt, ...);
+
+/*
+ * Words and annotations
+ */
+
+#undef READ_ONCE
+#undef WRITE_ONCE
+#define READ_ONCE(x)	({ shared(&(x)); *(const volatile __typeof__(x) *)&(x); })
+#define WRITE_ONCE(x, v) ({ shared(&(x)); *(volatile __typeof__(x) *)&(x) = (v); })
+#define smp_load_acquire(p)	READ_ONCE(*(p))
+#define smp_store_release(p, v)	WRITE_ONCE(*(p), v)
+#define xchg(p, v)	({ shared(p); __typeof__(*(p)) old_ = *(p); *(p) = (v); old_; })
+#define cmpxchg(p, o, n)				\
+({							\
+	shared(p);					\
+	__typeof__(*(p)) was_ = *(p);			\
+	if (was_ == (o))				\
+		*(p) = (n);				\
+	was_;						\
+})
+
+#undef smp_mb
+#undef smp_rmb
+#undef smp_wmb
+#define smp_mb()	barrier()
+#define smp_rmb()	barrier()
+#define smp_wmb()	barrier()
+#define smp_mb__after_atomic()	barrier()
+#define smp_mb__before_atomic()	barrier()
+
+#define __rcu
+#define __percpu
+#define __read_mostly
+#define ____cacheline_aligned_in_smp
+#undef __must_check
+#define __must_check	__attribute__((warn_unused_result))
+#undef noinline
+#define noinline	__attribute__((noinline))
+#define VISIBLE_IF_KUNIT
+#define KUNIT_STATIC_STUB_REDIRECT(...)	do { } while (0)
+#define EXPORT_SYMBOL_IF_KUNIT(symbol)	extern int unused_##symbol
+#define EXPORT_SYMBOL_GPL(symbol)	extern int unused_##symbol
+#define MODULE_DESCRIPTION(text)	extern int unused_description
+#define MODULE_LICENSE(text)		extern int unused_license
+#define module_init(f)	int module_starts(void); int module_starts(void) { return f(); }
+#define subsys_initcall(f)	module_init(f)
+#define module_exit(f)	void module_ends(void); void module_ends(void) { f(); }
+#define __init
+#define __exit
+#define IS_ENABLED(option)	0
+#define order_base_2(n)		((n) > 1 ? ilog2((n) - 1) + 1 : 0)
+
+#undef clamp
+#define clamp(v, lo, hi)	min((__typeof__(v))max((__typeof__(v))(v), (__typeof__(v))(lo)), (__typeof__(v))(hi))
+#define min3(a, b, c)		min((__typeof__(a))min(a, b), c)
+#define WARN_ON_ONCE(c)	({ bool c_ = (c); if (c_) broken("WARN_ON(%s)", #c); c_; })
+
+/*
+ * Atomics
+ */
+
+typedef struct { s64 counter; } atomic64_t;
+
+#define atomic_read(v)		READ_ONCE((v)->counter)
+#define atomic_set(v, n)	WRITE_ONCE((v)->counter, n)
+#define atomic_fetch_add(n, v)						\
+({									\
+	shared(v);							\
+	(v)->counter += (n);						\
+	(v)->counter - (n);						\
+})
+#define atomic_try_cmpxchg(v, old, n)					\
+({									\
+	bool ok_;							\
+									\
+	shared(v);							\
+	ok_ = (v)->counter == *(old);					\
+	if (ok_)							\
+		(v)->counter = (n);					\
+	else								\
+		*(old) = (v)->counter;					\
+	ok_;								\
+})
+#define atomic_or(n, v)		({ shared(v); (void)((v)->counter |= (n)); })
+#define atomic_andnot(n, v)	({ shared(v); (void)((v)->counter &= ~(n)); })
+#define atomic_add(n, v)	((void)atomic_fetch_add(n, v))
+#define atomic_sub(n, v)	((void)atomic_fetch_add(-(n), v))
+#define atomic_inc(v)		((void)atomic_fetch_add(1, v))
+#define atomic_read_acquire		atomic_read
+#define atomic_set_release		atomic_set
+#define atomic_fetch_add_relaxed	atomic_fetch_add
+#define atomic_inc_return(v)		(atomic_fetch_add(1, v) + 1)
+#define atomic_fetch_inc_release(v)	atomic_fetch_add(1, v)
+#define atomic64_read			atomic_read
+#define atomic64_read_acquire		atomic_read
+#define atomic64_set			atomic_set
+#define atomic64_set_release		atomic_set
+#define atomic64_try_cmpxchg		atomic_try_cmpxchg
+#define atomic64_inc			atomic_inc
+
+#undef test_bit
+#undef set_bit
+#undef clear_bit
+#define test_bit(n, map)	(READ_ONCE((map)[(n) / BITS_PER_LONG]) >> (n) % BITS_PER_LONG & 1)
+#define set_bit(n, map)		({ shared(&(map)[(n) / BITS_PER_LONG]); __set_bit(n, map); })
+#define clear_bit(n, map)	({ shared(&(map)[(n) / BITS_PER_LONG]); __clear_bit(n, map); })
+
+/*
+ * CPUs, time, context
+ */
+
+#define MODEL_CPUS	4
+#define nr_cpu_ids	MODEL_CPUS
+unsigned int model_cpu(void);
+#define for_each_possible_cpu(cpu)	for (cpu = 0; cpu < MODEL_CPUS; cpu++)
+#define MODEL_CPU_SIZE	64	/* what all of one CPU's together may have */
+#define per_cpu_ptr(p, cpu)						\
+	((__typeof__(p))((char *)(p) + (cpu) * MODEL_CPU_SIZE))
+#define raw_cpu_ptr(p)		per_cpu_ptr(p, model_cpu())
+#define this_cpu_inc(x)							\
+({									\
+	__typeof__(x) *here_ = raw_cpu_ptr(&(x));			\
+	shared(here_);							\
+	++*here_;							\
+})
+
+extern unsigned long jiffies;
+#define time_after(a, b)	((long)((b) - (a)) < 0)
+#define time_before_eq(a, b)	((long)((b) - (a)) >= 0)
+#define MAX_SCHEDULE_TIMEOUT	LONG_MAX
+
+void might_sleep(void);
+
+/*
+ * Memory
+ */
+
+#define __GFP_NOWARN	0u
+#define gfpflags_allow_blocking(gfp)	((gfp) == GFP_KERNEL)
+#define might_alloc(gfp)	do { if (gfpflags_allow_blocking(gfp)) might_sleep(); } while (0)
+
+void *model_alloc(size_t size, gfp_t gfp);
+void *model_alloc_per_cpu(gfp_t gfp);
+void model_free(const void *p);
+#define kzalloc		model_alloc
+#define kvzalloc	model_alloc
+#define kfree		model_free
+#define kvfree		model_free
+#define alloc_percpu_gfp(T, gfp)					\
+({									\
+	_Static_assert(sizeof(T) <= MODEL_CPU_SIZE, "too large");	\
+	(T *)model_alloc_per_cpu(gfp);		\
+})
+#define free_percpu	model_free
+
+/*
+ * RCU
+ */
+
+struct rcu_head {
+	void (*func)(struct rcu_head *rcu);
+};
+
+void rcu_read_lock(void);
+void rcu_read_unlock(void);
+void model_rcu_access(void);
+void call_rcu(struct rcu_head *rcu, void (*func)(struct rcu_head *rcu));
+void rcu_barrier(void);
+#define rcu_dereference(p)	({ model_rcu_access(); READ_ONCE(p); })
+#define rcu_access_pointer(p)	READ_ONCE(p)
+#define rcu_dereference_protected(p, c)	(p)
+#define rcu_assign_pointer(p, v)	WRITE_ONCE(p, v)
+#define RCU_INIT_POINTER(p, v)	((p) = (v))
+
+/*
+ * Locks and waiting
+ */
+
+typedef struct { int owner; } raw_spinlock_t;	/* 0: nobody */
+
+void raw_spin_lock_init(raw_spinlock_t *lock);
+void model_lock(raw_spinlock_t *lock, const char *function, int line);
+void model_unlock(raw_spinlock_t *lock);
+bool lockdep_is_held(const raw_spinlock_t *lock);
+#define raw_spin_lock_irqsave(lock, flags)	((flags) = 0, model_lock(lock, __func__, __LINE__))
+#define raw_spin_unlock_irqrestore(lock, flags)	((void)(flags), model_unlock(lock))
+#define lockdep_assert_held(lock)					\
+	do { if (!lockdep_is_held(lock)) broken("%s() without the lock", __func__); } while (0)
+
+struct completion { unsigned int done; };
+
+void init_completion(struct completion *c);
+void complete(struct completion *c);
+void wait_for_completion(struct completion *c);
+unsigned long wait_for_completion_timeout(struct completion *c, unsigned long timeout);
+long wait_for_completion_killable_timeout(struct completion *c, unsigned long timeout);
+
+struct work_struct { void (*func)(struct work_struct *work); };
+struct delayed_work {
+	struct work_struct work;
+	bool pending;
+	bool running;
+	unsigned long due;
+};
+
+#define INIT_DELAYED_WORK(w, f)	((w)->work.func = (f))
+#define to_delayed_work(w)	container_of(w, struct delayed_work, work)
+#define delayed_work_pending(w)	READ_ONCE((w)->pending)
+void schedule_delayed_work(struct delayed_work *w, unsigned long delay);
+void cancel_delayed_work(struct delayed_work *w);
+void cancel_delayed_work_sync(struct delayed_work *w);
+
+/*
+ * What people can see: there are none here
+ */
+
+#define DECLARE_EVENT_CLASS(...)
+#define DEFINE_EVENT(class, event, proto, args)				\
+	static inline void trace_##event(proto) { }			\
+	static inline bool trace_##event##_enabled(void) { return false; }
+#define TRACE_EVENT(event, proto, ...)					\
+	static inline void trace_##event(proto) { }			\
+	static inline bool trace_##event##_enabled(void) { return false; }
+#define TP_PROTO(...)	__VA_ARGS__
+#define TP_ARGS(...)
+#define pr_warn_ratelimited(...)	do { } while (0)
+
+struct dentry;
+struct file;
+struct inode { void *i_private; };
+struct seq_file { void *private; };
+struct seq_operations {
+	void *(*start)(struct seq_file *m, loff_t *pos);
+	void *(*next)(struct seq_file *m, void *v, loff_t *pos);
+	void (*stop)(struct seq_file *m, void *v);
+	int (*show)(struct seq_file *m, void *v);
+};
+struct file_operations {
+	void *owner;
+	int (*open)(struct inode *inode, struct file *file);
+	void *read, *llseek, *release;
+};
+
+#define KBUILD_MODNAME	"midatlas"
+#define THIS_MODULE	NULL
+#define SEQ_START_TOKEN	((void *)1)
+#define seq_read	NULL
+#define seq_lseek	NULL
+#define seq_release_private	NULL
+static inline void seq_printf(struct seq_file *m, const char *fmt, ...) { }
+static inline void seq_puts(struct seq_file *m, const char *s) { }
+#define __seq_open_private(file, ops, size)	((void)(ops), NULL)
+#define DEFINE_SHOW_ATTRIBUTE(name)					\
+	static int __attribute__((unused)) (*name##_unused)(struct seq_file *, void *) = name##_show; \
+	static const struct file_operations name##_fops
+#define jiffies_to_msecs(j)	((unsigned int)(j))
+#define debugfs_create_dir(name, parent)	((struct dentry *)NULL)
+#define debugfs_create_file(name, mode, parent, data, fops)	((void)(fops))
+#define debugfs_remove(dentry)	((void)(dentry))
+#define INIT_WORK(w, f)		((w)->func = (f))
+#define schedule_work(w)	((void)(w))
+#define cancel_work_sync(w)	((void)(w))
+#define memalloc_noio_save()	0u
+#define memalloc_noio_restore(flags)	((void)(flags))
+
+#endif /* _MODEL_KERNEL_H */

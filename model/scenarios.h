@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/* what, the maximum, what is done first, what the threads do: see atlas.c */
+
+	/* Whose is it? */
+	{ "claim, claim", 1, "a0", { "d0", "d0", "m0" } },
+	{ "claim, claim by context, abandon", 4, "a0", { "d0", "i0", "q0" } },
+	{ "claim, reassociate, reassociate", 1, "a0", { "d0", "r01", "r02" } },
+	{ "claim by context, reassociate, map", 1, "a0", { "i0", "r01", "m0 m0" } },
+	{ "claim_all, associate, reassociate", 2, "a0", { "c", "a1", "r02" } },
+	{ "claim_all, claim, associate", 2, "a0 a1", { "c", "d0 d1", "a2" } },
+	{ "claim, associate, map of the slot's next use", 1, "a0", { "d0 a1", "m0 m0", "m1" } },
+	{ "claim, associate, claim of the slot's next use", 1, "a0", { "d0 a1", "d0 d1", "d1" } },
+	{ "get, last put, next use", 1, "a0", { "d0 a1", "g0", "g1 d1" } },
+
+	/* A free slot is found. */
+	{ "associate, associate of one MID", 1, "", { "a0 d0", "a1 d1" } },
+	{ "associate, while one is freed and another taken", 2, "a0", { "d0 a1", "a2" } },
+	{ "the same, and one comes and goes", 3, "a0 a1", { "d0 a2", "a3", "d1 a4" } },
+	{ "associate, associate at the end of a full line", 4, "a0 a1 a2 a3", { "d0", "a4", "d1 a5" } },
+	{ "associate, associate in two lines", 5, "a0 a1 a2 a3 a4", { "d0", "a5", "d4" } },
+
+	/* Those who wait get it. */
+	{ "wait, claim", 1, "a0", { "w1 d1", "d0" } },
+	{ "wait, wait, claim", 1, "a0", { "d0 w1 d1", "w2 d2" } },
+	{ "wait, claim, claim", 2, "a0 a1", { "w2", "d0 d1" } },
+	{ "wait that gives up, wait, claim", 1, "a0", { "v1 d1", "d0 w2" } },
+	{ "wait that gives up, claim, claim", 2, "a0 a1", { "v2", "d0", "d1 a3" } },
+	{ "wait, set_max, claim", 1, "a0", { "w1", "x2", "d0" } },
+	{ "wait, abandon, late reply", 4, "a0 a1 a2 a3", { "w4", "q0 d0" } },
+	{ "wait, abandon, expiry", 4, "a0 a1 a2 a3", { "w4", "q0" } },
+	{ "wait, drain, claim", 1, "a0", { "w1 d1", "n", "d0" } },
+	{ "wait that gives up, drain that gives up", 1, "a0", { "v1 d1", "t", "d0" } },
+
+	/* The maximum is kept. */
+	{ "set_max down, claim, claim", 2, "a0 a1", { "x1", "d0 a2", "d1" } },
+	{ "set_max down and up, associate", 2, "", { "x1 x2", "a0 a1" } },
+	{ "set_max down and up, claim", 2, "a0", { "x1 x2", "d0 a1" } },
+	{ "set_max down, abandon, claim", 4, "a0 a1", { "x3", "q0", "d1" } },
+	{ "drain, associate", 2, "", { "n", "a0 d0 a1 d1" } },
+	{ "drain, claim, reassociate", 1, "a0", { "n", "d0 d1", "r01 d1" } },
+	{ "drain, drain, claim", 1, "a0", { "n", "t", "d0" } },
+	{ "drain, abandon, late reply", 4, "a0", { "n", "q0 d0" } },
+
+	/* The table grows. */
+	{ "grow, claim", 1, "a0 x2", { "a1 d1", "d0 a2" } },
+	{ "grow, grow", 1, "a0 x2", { "a1", "a2 d2" } },
+	{ "grow, map and claim in the older table", 1, "a0 x2", { "a1", "m0 d0", "d0 m1" } },
+	{ "grow, reassociate, claim_all", 1, "a0 x2", { "a1", "r02", "c" } },
+	{ "grow, set_max, associate", 1, "a0", { "a1", "x3", "a2 d0" } },
+	{ "grow twice, claim, map", 1, "a0 x2 a1 x3", { "a2", "d0", "d1 m0" } },
+	{ "grow, set_max down", 1, "a0 x3", { "a1 d1", "x1" } },
+	{ "grow, drain", 1, "a0 x2", { "d0 a1 d1", "n" } },
+	{ "grow without memory, claim", 1, "a0 x2", { "A1 d1", "d0 A2" } },
+	{ "grow, wait", 1, "a0 x2", { "a1 d0", "w2" } },
+	{ "grown, associate, claim in the older table", 1, "a0 x2 a1", { "a2", "d0" } },
+	{ "grown, wait, claim in the older table", 1, "a0 x2 a1", { "w2", "d0", "d1" } },
+	{ "grown, abandon, expiry in the older table", 4, "a0 a1 a2 a3 x5 a4", { "q0", "w5" } },
+
+	/* The counts */
+	{ "stats, associate, claim", 1, "a0", { "s", "a1 d1", "d0" } },

@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=bash
+#
+# Builds the module's sources in user space. It is sourced, after lib.sh, into a
+# script that has a workdir.
+
+# What the kernel's own tools/include has and what needs no model of the kernel
+stateless='bitmap bitops bits compiler err hash kernel list log2 overflow rbtree sizes types'
+
+# user_headers FILE...: each other header that these include is model/kernel.h
+user_headers() {
+	local header
+
+	for header in $(sed -n 's/^#include <\(.*\)\.h>/\1/p' "$@" | sort -u); do
+		[[ " $stateless " != *" ${header#linux/} "* ]] || continue
+		mkdir -p "$work/include/$(dirname "$header")"
+		echo '#include "kernel.h"' >"$work/include/$header.h"
+	done
+}
+
+# user_build COMPILER OUTPUT ARGUMENT...: into $work
+user_build() {
+	local compiler=$1 output=$2
+
+	shift 2
+	"$compiler" -std=gnu11 -g -O2 -D_GNU_SOURCE -Wall -Werror -Wno-unused-function \
+		-I"$work/include" -I"$top/model" -I"$top" -isystem "$tools/include" \
+		-o "$work/$output" "$@" "$tools/lib/find_bit.c" >"$work/$output.log" 2>&1 ||
+		{ cat "$work/$output.log" >&2; die "$output does not build"; }
+}
