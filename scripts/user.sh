@@ -2,7 +2,8 @@
 # shellcheck shell=bash
 #
 # Builds the module's sources in user space. It is sourced, after lib.sh, into a
-# script that has a workdir.
+# script that has a workdir and the kernel's $tools.
+# shellcheck disable=SC2154
 
 # What the kernel's own tools/include has and what needs no model of the kernel
 stateless='bitmap bitops bits compiler err hash kernel list log2 overflow rbtree sizes types'
@@ -11,7 +12,7 @@ stateless='bitmap bitops bits compiler err hash kernel list log2 overflow rbtree
 user_headers() {
 	local header
 
-	for header in $(sed -n 's/^#include <\(.*\)\.h>/\1/p' "$@" | sort -u); do
+	sed -n 's/^#include <\(.*\)\.h>/\1/p' "$@" | sort -u | while read -r header; do
 		[[ " $stateless " != *" ${header#linux/} "* ]] || continue
 		mkdir -p "$work/include/$(dirname "$header")"
 		echo '#include "kernel.h"' >"$work/include/$header.h"
