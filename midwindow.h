@@ -39,7 +39,7 @@
  *   reset            -       L        L        O      O       X
  *   destroy          R       X        X        X      X       X
  *
- *   lookup     map, map_get, map_async, for_each, epoch
+ *   lookup     map, map_get, map_async, for_each, epoch, next
  *   window     grant, reserve, give_back, credits, stats, drain
  *   associate  associate, note_async, async_id
  *   claim      dissociate, dissociate_if, dissociate_async, unsend,
@@ -165,6 +165,7 @@ u32 mid_window_reset(struct mid_window *w, mid_window_fn fn, void *arg);
 
 int mid_window_grant(struct mid_window *w, u32 epoch, unsigned int credits);
 unsigned int mid_window_credits(struct mid_window *w);
+u64 mid_window_next(struct mid_window *w);
 int __must_check mid_window_reserve(struct mid_window *w, unsigned int n,
 				    struct mid_span *span);
 int __must_check mid_window_reserve_wait(struct mid_window *w, unsigned int n,

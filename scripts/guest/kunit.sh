@@ -9,10 +9,11 @@ if [ -n "${SUITES:-}" ]; then
 	insmod "$(find /media -name kunit.ko)" filter_glob="$SUITES" || fail "kunit.ko does not load"
 fi
 load ./midatlas.ko || fail "midatlas.ko does not load"
+load ./midwindow.ko || fail "midwindow.ko does not load"
 for module in $(echo "$MODULES" | tr , ' '); do
 	tell "$module"
 	load "./$module.ko" || fail "$module.ko does not load"
 	rmmod "$module" || fail "$module does not unload"
 done
-rmmod midatlas || fail "midatlas does not unload"
+rmmod midwindow midatlas || fail "the modules do not unload"
 done_well

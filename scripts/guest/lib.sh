@@ -28,13 +28,18 @@ tell "Linux $(uname -r), $CPUS CPUs"
 # Where it is built in, the kernel itself tells what a module leaves behind when it goes.
 [ "${PROFILED:-0}" = 0 ] || [ "$(cat /proc/sys/vm/mem_profiling)" = 1 ] || fail "allocation profiling is off"
 
-# load FILE.ko [PARAMETER...]: insmod, with the kernel's own modules it depends on
+# load FILE.ko [PARAMETER...]: insmod, with what it depends on, ours or the kernel's, and
+# what that depends on
 load() {
 	for dep in $(modinfo -F depends "$1" | tr , ' '); do
-		grep -q "^$dep " /proc/modules ||
-			find /media -name "$dep.ko" -exec insmod {} \;
+		load_by_name "$dep"
 	done
 	insmod "$@"
+}
+
+load_by_name() {
+	grep -q "^$1 " /proc/modules ||
+		load "$(find . /media -name "$(echo "$1" | sed 's/_/[-_]/g').ko" | head -n 1)"
 }
 
 # What kmemleak finds; it takes an object for lost when it is five seconds old.
