@@ -79,6 +79,7 @@ expression dw, mid;
 +mid = __smb2_find_mid(dw->server, dw->buf, dw->epoch);
  if (mid == NULL) {
  	...
+-	smb2_add_credits_from_hdr(dw->buf, dw->server);
 +	if (dw->epoch == cifs_mids_epoch(dw->server))
- 		smb2_add_credits_from_hdr(dw->buf, dw->server);
++		smb2_add_credits_from_hdr(dw->buf, dw->server);
  } else { ... }

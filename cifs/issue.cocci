@@ -5,57 +5,57 @@
 // one, not one for each request, and in any order.
 
 @smb1_mid@
-identifier hdr, server, mid;
+identifier hdr, server, entry;
 @@
  alloc_mid(
 -	const struct smb_hdr *hdr
 +	struct smb_hdr *hdr
 	, struct TCP_Server_Info *server)
  {
- struct mid_q_entry *mid;
+ struct mid_q_entry *entry;
 +int rc;
  <...
 (
 -return NULL;
 +return ERR_PTR(-ENOMEM);
 |
--mid->mid = get_mid(hdr);
+-entry->mid = get_mid(hdr);
 |
- mid->mid_state = MID_REQUEST_ALLOCATED;
-+rc = cifs_mid_issue(server, mid);
+ entry->mid_state = MID_REQUEST_ALLOCATED;
++rc = cifs_mid_issue(server, entry);
 +if (rc) {
-+	release_mid(server, mid);
++	release_mid(server, entry);
 +	return ERR_PTR(rc);
 +}
-+hdr->Mid = cpu_to_le16(mid->mid);
++hdr->Mid = cpu_to_le16(entry->mid);
 )
  ...>
  }
 
 @smb2_mid@
-identifier hdr, server, mid;
+identifier hdr, server, entry;
 @@
  smb2_mid_entry_alloc(
 -	const struct smb2_hdr *hdr
 +	struct smb2_hdr *hdr
 	, struct TCP_Server_Info *server)
  {
- struct mid_q_entry *mid;
+ struct mid_q_entry *entry;
 +int rc;
  <...
 (
 -return NULL;
 +return ERR_PTR(-ENOMEM);
 |
--mid->mid = le64_to_cpu(hdr->MessageId);
+-entry->mid = le64_to_cpu(hdr->MessageId);
 |
- mid->mid_state = MID_REQUEST_ALLOCATED;
-+rc = cifs_mid_issue(server, mid);
+ entry->mid_state = MID_REQUEST_ALLOCATED;
++rc = cifs_mid_issue(server, entry);
 +if (rc) {
-+	release_mid(server, mid);
++	release_mid(server, entry);
 +	return ERR_PTR(rc);
 +}
-+hdr->MessageId = cpu_to_le64(mid->mid);
++hdr->MessageId = cpu_to_le64(entry->mid);
 )
  ...>
  }
