@@ -11,6 +11,7 @@ help:
 	@echo 'make bench          the atlas and each other way to do it, measured, in three minutes'
 	@echo 'make bench MODE=full the same, more thoroughly, in twenty-five'
 	@echo 'make modules        the modules for the kernel that runs here (KDIR=... for another)'
+	@echo 'make cifs           the kernel'"'"'s own SMB client, stock and on midatlas, side by side'
 	@echo 'make model          the atlas in every order of its callers, in user space'
 	@echo 'make litmus         the memory-ordering tests, under the kernel'"'"'s memory model'
 	@echo 'make kernels        builds, boots and works with the kernels that Debian ships'
@@ -33,7 +34,7 @@ modules:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 # Each is a script of that name.
-jobs := demo check bench kunit kunit-native stress litmus model kernels
+jobs := demo check cifs bench kunit kunit-native stress litmus model kernels
 jobs += docs packages check-packages clean-cache
 
 $(jobs):

@@ -26,8 +26,9 @@ step() {
 	fi
 }
 
-# run SCRIPT: nothing that runs for minutes may run for ever, whatever it starts
-run() { timeout -k 10 900 "$top/scripts/$1"; }
+# run SCRIPT [ARGUMENT...]: nothing that runs for minutes may run for ever, whatever it
+# starts
+run() { timeout -k 10 900 "$top/scripts/$1" "${@:2}"; }
 
 summary() {
 	echo "$passed passed, $failed failed"
@@ -92,4 +93,5 @@ MODE=smoke step "short benchmark, of correctness" run bench.sh
 REQUESTS=20000 step "short demo" run demo.sh
 FRAMES=20000 BEHAVIOURS=repeated,truncated,short,too_long,reset_in_frame,storm step "hostile server" run hostile.sh
 step "tracepoints, debugfs and midatlas-top" run observe.sh
+step "cifs on midatlas" run cifs.sh short
 summary

@@ -34,12 +34,16 @@ complaints() {
 		/^@ variant / { now = $3 } now == variant && $0 in complaint' "$work/complaints" "$work/console.log"
 }
 
-# boot SECONDS [NAME=VALUE...]: runs the part; the verdict is ours, since the stock
+# guest SECONDS [NAME=VALUE...]: runs the part; the verdict is ours, since the stock
 # client is not ours to mend
-boot() {
+guest() {
+	local limit=$1
+
+	shift
 	rm -f "$work/console.log"
-	"$top/scripts/uml.sh" "$kernel" "$work" "cifs-$part.sh" "$@" 2> >(tee "$work/complaints" >&2) || true
-	grep -aq '^@ done' "$work/console.log" || fault "the guest failed or took over $1 s"
+	LIMIT=$limit boot "$kernel" "$work" "cifs-$part.sh" "$@" 2> >(tee "$work/complaints" >&2) || true
+	wait $!
+	grep -aq '^@ done' "$work/console.log" || fault "the guest failed or took over $limit s"
 	[ "$(value converted unaccounted)" = 0 ] || fault "$(value converted unaccounted) requests unaccounted for"
 	[ -z "$(complaints converted)" ] || fault "the kernel complained about the converted cifs"
 }
@@ -55,20 +59,19 @@ side_by_side() {
 }
 
 run_short() {
-	"$top/scripts/uml.sh" "$kernel" "$work" cifs-short.sh 120 || fault "the run did not end well"
-	[ "$(value converted unaccounted)" = 0 ] || fault "$(value converted unaccounted) requests unaccounted for"
+	guest 180
 	say "$(value converted handed_out) requests, all accounted for"
 }
 
 run_work() {
-	boot 1800
+	guest 1800
 	echo "Seconds for the same work:"
 	side_by_side '(fio|dbench|tree|mount|umount):.*|handed_out|unaccounted|new_taints'
 	[ -z "$(results '^converted .* failed')" ] || fault "$(results '^converted .* failed' | wc -l) loads failed"
 }
 
 run_faults() {
-	boot 1800
+	guest 1800
 	echo "Under faults (exit status of the load, verification errors):"
 	side_by_side '(restart|pause|silence|kill|umount):.*|handed_out|unaccounted|new_taints'
 	[ -z "$(results '^converted .*:(verify_errors|mounts_left) [^0]')" ] || fault "data was lost or a mount left"
@@ -83,7 +86,7 @@ of() { results "^$1 $2 " | cut -d ' ' -f 3; }
 run_speed() {
 	local key ratio
 
-	boot $((60 + rounds * 120)) ROUNDS=$rounds
+	guest $((60 + rounds * 120)) ROUNDS=$rounds
 	echo "Throughput, median of $rounds (fio: operations/s, dbench: MB/s):"
 	printf '  %-28s%14s%14s%14s\n' '' stock converted ratio
 	for key in fio:1.0 fio:3.1.1 dbench:1.0 dbench:3.1.1; do
@@ -102,7 +105,7 @@ growth() {
 run_many() {
 	local kind variant
 
-	boot 3600 COUNTS="$counts" READS=$reads
+	guest 3600 COUNTS="$counts" READS=$reads
 	results ':' | sed -n 's/^\([a-z]*\) many:\([a-z]*\):\([0-9.]*\):\([0-9]*\) \(.*\)/\2 \3 \1 \4 \5/p' >"$out/many.txt"
 	echo "A read of 4 KiB beside so many that wait (ns: median, p99, average; cifsd's CPU per reply):"
 	sed 's/^/  /' "$out/many.txt" | column -t

@@ -17,8 +17,8 @@ mount_hard() {
 	mkdir -p $mnt/load
 }
 
-# load SECONDS: reads and writes that are verified
-load() {
+# keep_busy SECONDS: reads and writes that are verified
+keep_busy() {
 	fio --name=load --directory=$mnt/load --rw=randrw --bsrange=4k-256k --size=4m --numjobs=4 \
 		--verify=crc32c --time_based --runtime="$1" --group_reporting --minimal \
 		>/tmp/load.log 2>&1
@@ -26,7 +26,7 @@ load() {
 
 # loaded NAME FAULT: whether data was lost, and how the load ended
 loaded() {
-	load 12 &
+	keep_busy 12 &
 	loader=$!
 	for _ in 1 2 3; do
 		sleep 3
@@ -82,7 +82,7 @@ kills() {
 }
 
 unmount_under_load() {
-	load 30 &
+	keep_busy 30 &
 	loader=$!
 	sleep 2
 	umount -l $mnt

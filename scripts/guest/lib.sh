@@ -37,9 +37,11 @@ load() {
 	insmod "$@"
 }
 
+# (To search a kernel's folder takes seconds: once.)
 load_by_name() {
-	grep -q "^$1 " /proc/modules ||
-		load "$(find . /media -name "$(echo "$1" | sed 's/_/[-_]/g').ko" | head -n 1)"
+	! grep -q "^$1 " /proc/modules || return 0
+	[ -e /tmp/modules ] || find . /media -name '*.ko' >/tmp/modules
+	load "$(grep "/$(echo "$1" | sed 's/_/[-_]/g')\.ko$" /tmp/modules | head -n 1)"
 }
 
 # What kmemleak finds; it takes an object for lost when it is five seconds old.
