@@ -26,20 +26,24 @@ work_fio() {
 	rm -r "$mnt/fio"
 }
 
+# Files that were open when they were removed go by themselves, maybe under our rm.
 work_dbench() {
 	mkdir "$mnt/dbench" &&
 	dbench -c /usr/share/dbench/client.txt -D "$mnt/dbench" -t 4 4 >/tmp/dbench.log 2>&1 &&
-	rm -r "$mnt/dbench"
+	rm -rf "$mnt/dbench"
 }
 
 work_tree() {
-	cp -r /usr/include/linux "$mnt/tree" &&
+	cp -r /tmp/tree "$mnt/tree" &&
 	drop_caches &&
-	diff -r /usr/include/linux "$mnt/tree" &&
+	diff -r /tmp/tree "$mnt/tree" &&
 	rm -r "$mnt/tree"
-}
+} >/tmp/tree.log 2>&1
 
 start_server
+# Without names that differ in case only, which the share takes for one
+cp -r /usr/include/linux /tmp/tree
+rm -r /tmp/tree/netfilter*
 for each in converted stock; do
 	use $each
 	for dialect in $dialects; do
