@@ -14,6 +14,7 @@ help:
 	@echo 'make cifs           the kernel'"'"'s own SMB client, stock and on midatlas, side by side'
 	@echo 'make model          the atlas in every order of its callers, in user space'
 	@echo 'make litmus         the memory-ordering tests, under the kernel'"'"'s memory model'
+	@echo 'make sanitize       the tests under KASAN, KCSAN, lockdep and others'
 	@echo 'make kernels        builds, boots and works with the kernels that Debian ships'
 	@echo 'make stress         all calls of the atlas at once, from everywhere'
 	@echo 'make kunit          the KUnit tests alone, as modules'
@@ -34,7 +35,7 @@ modules:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 # Each is a script of that name.
-jobs := demo check cifs bench kunit kunit-native stress litmus model kernels
+jobs := demo check cifs bench kunit kunit-native stress litmus model kernels sanitize
 jobs += docs packages check-packages clean-cache
 
 $(jobs):

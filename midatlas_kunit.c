@@ -24,6 +24,7 @@
 #include <linux/interrupt.h>
 #include <linux/irq_work.h>
 #include <linux/kthread.h>
+#include <linux/math.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
@@ -36,6 +37,12 @@
 #define MID_VALUES	0x10000	/* all that the wire can carry */
 #define SERVER_MID	0xffff	/* never handed out */
 #define UNTOUCHED	0x5a5a	/* stays in *mid when associate fails */
+
+/* Where all is slow, as under a sanitizer, long runs and races can be cut to a part. */
+#ifndef MIDATLAS_KUNIT_PART
+#define MIDATLAS_KUNIT_PART	1
+#endif
+#define PART_OF(n)	DIV_ROUND_UP(n, MIDATLAS_KUNIT_PART)
 
 #ifndef KUNIT_CASE_SLOW			/* 6.1 */
 #define KUNIT_CASE_SLOW	KUNIT_CASE
@@ -1253,7 +1260,7 @@ static void kunit_run_irq_test(struct kunit *test, bool (*func)(void *),
 #endif
 
 #define IRQ_LEVELS	3	/* task, softirq, hardirq */
-#define IRQ_ITERATIONS	100000
+#define IRQ_ITERATIONS	PART_OF(100000)
 
 /* Which of the three that interrupt one another is running? */
 static unsigned int irq_level(void)
@@ -1446,8 +1453,8 @@ static void racing_associates_never_share_or_lose_a_mid(struct kunit *test)
 
 /* Both sides claim each of a million MIDs: one gets the context, one NULL. */
 #define CLAIMS		4096
-#define CLAIM_ROUNDS	256
-#define REPLACE_ROUNDS	64
+#define CLAIM_ROUNDS	PART_OF(256)
+#define REPLACE_ROUNDS	PART_OF(64)
 
 struct claim_race {
 	struct mid_atlas *atlas;
@@ -1576,7 +1583,7 @@ static void reassociate_racing_dissociate_returns_each_context_once(struct kunit
 }
 
 /* One MID; contexts 1, 2, 3, ... are put into it, by one side or by both. */
-#define REPLACEMENTS	100000
+#define REPLACEMENTS	PART_OF(100000)
 
 struct swap_race {
 	struct mid_atlas *atlas;
@@ -1667,7 +1674,7 @@ static void map_racing_reassociate_sees_one_of_the_two(struct kunit *test)
  * Both sides give one back and take one.  All are in use before, so there is
  * always one for whoever has just given one back: no refusal is right.
  */
-#define FULL_CYCLES	200000
+#define FULL_CYCLES	PART_OF(200000)
 
 struct full_race {
 	struct mid_atlas *atlas;
@@ -1734,7 +1741,7 @@ static void full_table_refuses_nobody_who_gave_one_back(struct kunit *test)
  * must never get anything, nor take anything from side 0.
  */
 #define STALE_CYCLES	60000
-#define STALE_ROUNDS	10
+#define STALE_ROUNDS	PART_OF(10)
 
 struct stale_race {
 	struct mid_atlas *atlas;
@@ -1815,7 +1822,7 @@ static void stale_mid_never_reaches_a_racing_later_use(struct kunit *test)
  * 1 can wait for it, and see the context as early as anyone can.
  */
 #define LETTERS		50000
-#define LETTER_ROUNDS	10
+#define LETTER_ROUNDS	PART_OF(10)
 
 struct letter {
 	unsigned long from;
@@ -2019,7 +2026,7 @@ static void growth_loses_nothing_that_is_freed_meanwhile(struct kunit *test)
 
 /* Side 1 began to look up before side 0 destroys the atlas. */
 #define DESTROY_MIDS	64
-#define DESTROY_LOOKUPS	10000
+#define DESTROY_LOOKUPS	PART_OF(10000)
 
 struct destroy_race {
 	struct mid_atlas *atlas;
@@ -2107,7 +2114,7 @@ static struct kunit_suite race_suite = {
  * The random run
  */
 
-#define RANDOM_STEPS	1000000
+#define RANDOM_STEPS	PART_OF(1000000)
 #define RANDOM_RECENT	256
 
 struct random_run {

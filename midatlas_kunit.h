@@ -10,6 +10,7 @@
 #include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/kthread.h>
+#include <linux/math.h>
 #include <linux/rcupdate.h>
 
 #include "midatlas.h"
@@ -17,6 +18,12 @@
 #define MID_VALUES	0x10000		/* all that the wire can carry */
 #define SERVER_MID	0xffff		/* never handed out */
 #define UNTOUCHED	0x5a5a		/* stays in *mid when associate fails */
+
+/* Where all is slow, as under a sanitizer, long runs and races can be cut to a part. */
+#ifndef MIDATLAS_KUNIT_PART
+#define MIDATLAS_KUNIT_PART	1
+#endif
+#define PART_OF(n)	DIV_ROUND_UP(n, MIDATLAS_KUNIT_PART)
 
 /* A context that is only a number.  0 would be NULL, which is none. */
 static inline void *nr_ctx(unsigned long nr)

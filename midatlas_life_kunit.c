@@ -2194,7 +2194,7 @@ static void waiter_is_served_from_interrupts(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, 0, result(w[n]));
 }
 
-#define IRQ_ITERATIONS	50000
+#define IRQ_ITERATIONS	PART_OF(50000)
 
 struct irq_churn {
 	struct life *l;
@@ -2302,7 +2302,7 @@ static void life_renew(struct life *l, unsigned int max_mids,
  * Side 0 gives requests a MID and ends them at once; side 1 looks for them with
  * map_get.  They go after a grace period, as kfree_rcu() would have it.
  */
-#define PUTS		100000
+#define PUTS		PART_OF(100000)
 #define ALIVE		0x600dbeefu
 #define DEAD		0xdeadbeefu
 
@@ -2434,7 +2434,7 @@ static void map_get_racing_the_last_put_leaks_nothing_and_finds_nothing_dead(str
  * things than contexts in between; a map must never return one.
  */
 #define MARK		BIT(BITS_PER_LONG - 2)
-#define MARKED_USES	100000
+#define MARKED_USES	PART_OF(100000)
 
 struct mark_race {
 	struct life *l;
@@ -2518,7 +2518,7 @@ static void map_sees_contexts_only_whatever_becomes_of_the_mid(struct kunit *tes
 
 /* Two ways to claim, for all contexts at once: each goes to one side. */
 #define CLAIMS		512
-#define CLAIM_ROUNDS	150
+#define CLAIM_ROUNDS	PART_OF(150)
 
 struct claim_race;
 
@@ -2726,7 +2726,7 @@ static void context_goes_to_one_of(struct kunit *test)
  * Side 0 frees the one MID while a waiter is in the queue, and takes it from
  * the waiter by reassociate: it is never free, so side 1 must never get it.
  */
-#define OVERTAKES	10000
+#define OVERTAKES	PART_OF(10000)
 
 struct overtake_race {
 	struct life *l;
@@ -2934,7 +2934,7 @@ static void no_wake_up_is_lost_when_waiters(struct kunit *test)
  * waits gets one in time, and has it for itself.
  */
 #define CROWD		8
-#define CROWD_CYCLES	3000
+#define CROWD_CYCLES	PART_OF(3000)
 #define CROWD_MAX	5
 
 struct crowd {
@@ -3011,7 +3011,7 @@ static void few_mids_serve_a_crowd_through_kills_and_changes(struct kunit *test)
  * from its look to the lock; interrupts that take their time make it wide.
  */
 #define OUTGROWN	64
-#define OUTGROWN_ROUNDS	5000
+#define OUTGROWN_ROUNDS	PART_OF(5000)
 
 struct outgrown_race {
 	struct life *l;
@@ -3095,7 +3095,7 @@ static void no_wake_up_is_lost_when_an_outgrown_slot_is_freed(struct kunit *test
  * the end of the quarantine or, in a small atlas, its lack of room.  Each request
  * must end once and each MID be freed once.
  */
-#define MOST_ABANDONS	1000000
+#define MOST_ABANDONS	PART_OF(1000000)
 #define ABANDON_WINDOW	2048	/* how far side 0 may be ahead of side 1 */
 #define ABANDON_LAG	4096	/* how late a late reply may be */
 #define ABANDON_RING	8192	/* more than the two together */
@@ -3235,7 +3235,7 @@ static void abandon_and_reply_and_expiry_end_each_request_once(struct kunit *tes
  *
  * T2 sees that T1 does not get on, and saves it by a higher maximum.
  */
-#define CAP_ROUNDS	2000
+#define CAP_ROUNDS	PART_OF(2000)
 
 struct cap_race {
 	struct life *l;
@@ -3309,7 +3309,7 @@ static void abandon_ends_though_the_maximum_falls_below_4(struct kunit *test)
  * maximum has room for.
  */
 #define LIMIT_MIDS	4096	/* that a side may hold */
-#define LIMIT_ROUNDS	20
+#define LIMIT_ROUNDS	PART_OF(20)
 #define LIMIT_CALLS	4000
 
 struct limit_race {
@@ -3605,7 +3605,7 @@ static void drain_ends_while_others_take_and_wait(struct kunit *test)
 }
 
 /* The drain of a drained atlas consumed for a moment what the next one needs. */
-#define DRAINS		20000
+#define DRAINS		PART_OF(20000)
 
 static void run_drained_race(void *arg, int side)
 {
@@ -3696,7 +3696,7 @@ static struct kunit_suite race_suite = {
  * each of the 65,536 MIDs has, and a count of all that happened.
  */
 
-#define RANDOM_STEPS	500000
+#define RANDOM_STEPS	PART_OF(500000)
 #define RANDOM_CHECK	500	/* steps from one look at the counts to the next */
 
 struct model {

@@ -652,7 +652,7 @@ static void dissociate_always_succeeds_and_may_return_null(struct kunit *test)
 }
 
 /* "... to distinguish between the concurrently active requests": who ends one? */
-#define RACES	20000
+#define RACES	PART_OF(20000)
 
 struct contest {
 	PMID_ATLAS atlas;

@@ -1,0 +1,57 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# The tests, the stress test and the sample client under the kernel's sanitizers:
+# what looks at memory in a UML kernel with one CPU, what looks at races and locks on
+# two CPUs in QEMU. Prints what ran there, counted. PARTS="kasan kcsan" takes some.
+
+. "$(dirname "$0")/lib.sh"
+
+parts=${PARTS:-kasan kcsan}
+bad=()
+
+# What a script of ours said last
+last_words() { sed -n 's/^midatlas: //p' "$1" | tail -n 1; }
+
+# row WHERE WHAT: what one run was, from its log
+row() { printf '  %-8s %-9s %s\n' "$1" "$2" "$3" >>"$work/table"; }
+
+# run WHERE WHAT SECONDS COMMAND...
+run() {
+	local log=$work/$1-$2.log
+
+	say "$2 under $1"
+	if timeout -k 5 "$3" "${@:4}" >"$log" 2>&1; then
+		row "$1" "$2" "$(last_words "$log")"
+	else
+		tail -n 20 "$log" >&2
+		bad+=("$2 under $1")
+		row "$1" "$2" "FAILED"
+	fi
+}
+
+kasan() {
+	export CONFIG=$top/scripts/kasan.config
+	run kasan kunit 900 "$top/scripts/kunit.sh"
+	run kasan stress 900 env OPERATIONS=10000000 LIMIT=800 "$top/scripts/stress.sh"
+	run kasan client 600 env REQUESTS=20000 "$top/scripts/demo.sh"
+	run kasan hostile 600 env FRAMES=20000 BEHAVIOURS=repeated,truncated,short,too_long,reset_in_frame,storm "$top/scripts/hostile.sh"
+}
+
+kcsan() {
+	export CONFIG=$top/scripts/kcsan.config
+	run kcsan kunit 900 env PART=200 SUITES='*_race' LIMIT=800 "$top/scripts/kunit.sh"
+	run kcsan stress 900 env OPERATIONS=1000000 LIMIT=800 "$top/scripts/stress.sh"
+	run kcsan client 600 env REQUESTS=5000 THREADS=32 "$top/scripts/demo.sh"
+}
+
+workdir sanitize
+for part in $parts; do
+	[[ $part = @(kasan|kcsan) ]] || die "no part '$part': kasan or kcsan"
+	$part
+done
+echo "kasan: KASAN, UBSAN, kmemleak, DEBUG_OBJECTS; UML, one CPU"
+echo "kcsan: KCSAN (strict), PROVE_LOCKING, PROVE_RCU, DEBUG_ATOMIC_SLEEP; QEMU, two CPUs"
+cat "$work/table"
+[ ${#bad[@]} -eq 0 ] || die "FAILED: $(IFS=,; echo "${bad[*]}")"
+say "the sanitizers have found nothing"
