@@ -15,6 +15,7 @@ help:
 	@echo 'make model          the atlas in every order of its callers, in user space'
 	@echo 'make litmus         the memory-ordering tests, under the kernel'"'"'s memory model'
 	@echo 'make sanitize       the tests under KASAN, KCSAN, lockdep and others'
+	@echo 'make faults         each allocation, wait, moment and byte fails once'
 	@echo 'make kernels        builds, boots and works with the kernels that Debian ships'
 	@echo 'make stress         all calls of the atlas at once, from everywhere'
 	@echo 'make kunit          the KUnit tests alone, as modules'
