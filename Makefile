@@ -15,6 +15,7 @@ help:
 	@echo 'make model          the atlas in every order of its callers, in user space'
 	@echo 'make litmus         the memory-ordering tests, under the kernel'"'"'s memory model'
 	@echo 'make sanitize       the tests under KASAN, KCSAN, lockdep and others'
+	@echo 'make check-deep     what check has no time for: an hour; PARTS=... takes some of its parts'
 	@echo 'make faults         each allocation, wait, moment and byte fails once'
 	@echo 'make kernels        builds, boots and works with the kernels that Debian ships'
 	@echo 'make stress         all calls of the atlas at once, from everywhere'
@@ -36,7 +37,7 @@ modules:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 # Each is a script of that name.
-jobs := demo check cifs bench kunit kunit-native stress litmus model kernels sanitize
+jobs := demo check cifs bench kunit kunit-native stress litmus model kernels sanitize faults check-deep
 jobs += docs packages check-packages clean-cache
 
 $(jobs):

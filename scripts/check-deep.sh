@@ -1,0 +1,40 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# What "make check" has no time for, within an hour on two CPUs: proofs, fuzzing, the
+# kernels that people run, sanitizers, faults. Each part has a time limit and is a
+# target of its own. Prints what ran and what was found. PARTS="litmus faults" takes
+# some.
+
+. "$(dirname "$0")/lib.sh"
+
+# A part and its limit, in minutes
+all=(litmus:5 model:10 fuzz:10 kernels:20 sanitize:35 faults:15)
+names=${all[*]%:*}
+parts=${PARTS:-$names}
+failed=0
+
+# part NAME MINUTES
+part() {
+	local log=$work/$1.log start=$SECONDS result=PASS
+
+	say "$1 (at most $2 minutes)"
+	timeout -k 5 "$2m" "$top/scripts/$1.sh" 2>&1 >"$log.out" | tee "$log" >&2 || result=FAIL
+	[ $result = PASS ] || failed=$((failed + 1))
+	printf '%-9s %s %5d s  %s\n' "$1" $result $((SECONDS - start)) \
+		"$(sed -n 's/^midatlas: //p' "$log" | grep -v ' the logs of this run ' | tail -n 1)" >>"$work/table"
+}
+
+for name in $parts; do
+	[[ " $names " = *" $name "* ]] || die "no part '$name': $names"
+done
+workdir check-deep
+for limit in "${all[@]}"; do
+	[[ " $parts " != *" ${limit%:*} "* ]] || part "${limit%:*}" "${limit#*:}"
+done
+for name in $parts; do
+	[ ! -s "$work/$name.log.out" ] || { echo "$name:"; cat "$work/$name.log.out"; }
+done
+cat "$work/table"
+[ $failed -eq 0 ] || die "$failed parts failed"
+say "nothing was found"
