@@ -764,7 +764,8 @@ static int mid_table_search(struct mid_atlas *atlas, struct mid_table *t,
  * Counting
  *
  * Each CPU counts for itself.  The sum is exact when nothing is under way; else
- * it errs on the low side: what came is added up first, what went last.
+ * it errs on the low side, as what came is added up first and what went last, but
+ * for what is being freed at this moment.
  */
 
 static unsigned int mid_atlas_in_use(struct mid_atlas *atlas)
@@ -798,8 +799,14 @@ static void mid_atlas_saw(struct mid_atlas *atlas, int in_use)
  */
 static noinline void mid_atlas_sample(struct mid_atlas *atlas)
 {
+	/*
+	 * A slot is free before that is counted, and may be in use again by then:
+	 * the sum can have it twice.  More than are in service there never are.
+	 */
+	unsigned int served = READ_ONCE(atlas->served);
+
 	WRITE_ONCE(atlas->sampled, jiffies);
-	mid_atlas_saw(atlas, mid_atlas_in_use(atlas));
+	mid_atlas_saw(atlas, min(mid_atlas_in_use(atlas), served));
 }
 
 static __always_inline void mid_atlas_count_dissociate(struct mid_atlas *atlas)
@@ -1023,7 +1030,7 @@ static bool mid_atlas_unpark(struct mid_atlas *atlas)
 	t->parked_head = (unsigned long)slot->ctx;
 	t->parked--;
 	t->held++;
-	atlas->served++;
+	WRITE_ONCE(atlas->served, atlas->served + 1);
 	atomic64_set(&slot->word,
 		     mid_word_with(atomic64_read(&slot->word), MID_FREE));
 	/* Free before looking at its line; pairs with mid_line_take(). */
@@ -1076,7 +1083,7 @@ static void mid_atlas_parked(struct mid_atlas *atlas, struct mid_table *t,
 	lockdep_assert_held(&atlas->lock);
 
 	t->held--;
-	atlas->served--;
+	WRITE_ONCE(atlas->served, atlas->served - 1);
 	if (older)
 		mid_atlas_unblock(atlas, mid_word_mid(t, i, atomic64_read(&slot->word)));
 	else if (blocked)
@@ -1387,7 +1394,7 @@ static void mid_atlas_push(struct mid_atlas *atlas, struct mid_table *new)
 	 */
 	smp_mb__after_atomic();
 	rcu_assign_pointer(atlas->table, new);
-	atlas->served += new->held;
+	WRITE_ONCE(atlas->served, atlas->served + new->held);
 }
 
 /* Has the table grown since it had 2^@seen slots?  If not, plans it. */

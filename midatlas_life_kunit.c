@@ -2798,6 +2798,41 @@ static void associate_never_overtakes_a_waiter(struct kunit *test)
 }
 
 /*
+ * A slot is free before its dissociate is counted:
+ *
+ *	T1: dissociate			T2: associate
+ *
+ *	word: LIVE -> FREE
+ *					word: FREE -> BUSY
+ *					associated + 1
+ *					sums up: 2
+ *	dissociated + 1
+ *
+ * Who had that for the most in use would have seen more than there may be.
+ */
+#define FULL_RACES	300000
+
+static void run_full_race(void *arg, int side)
+{
+	struct life *l = arg;
+	unsigned int n;
+	u16 mid;
+
+	for (n = 0; n < FULL_RACES; n++)
+		if (!mid_atlas_associate(l->atlas, nr_ctx(side), &mid, GFP_ATOMIC))
+			mid_atlas_dissociate(l->atlas, mid);
+}
+
+static void high_water_never_exceeds_the_maximum(struct kunit *test)
+{
+	struct life *l = life_create(test, 1, 1);
+
+	race(test, run_full_race, l);
+	KUNIT_EXPECT_EQ(test, 1, stats_of(l->atlas).high_water);
+	expect_balance(l);
+}
+
+/*
  * As many victims as heirs are in the queue, and half as many MIDs in use.  The
  * victims are killed on the other CPU, or their time is over, while the MIDs are
  * given back.  A victim that got a MID gives it back; one that did not must leave
@@ -3667,6 +3702,7 @@ static struct kunit_case race_cases[] = {
 	KUNIT_CASE(map_sees_contexts_only_whatever_becomes_of_the_mid),
 	KUNIT_CASE_PARAM(context_goes_to_one_of, all_rivals_gen_params),
 	KUNIT_CASE_SLOW(associate_never_overtakes_a_waiter),
+	KUNIT_CASE_SLOW(high_water_never_exceeds_the_maximum),
 	KUNIT_CASE_PARAM(no_wake_up_is_lost_when_waiters, fates_gen_params),
 	KUNIT_CASE(few_mids_serve_a_crowd_through_kills_and_changes),
 	KUNIT_CASE_SLOW(no_wake_up_is_lost_when_an_outgrown_slot_is_freed),
