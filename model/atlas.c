@@ -529,7 +529,8 @@ void test_end(void)
 	if (stats.in_use)
 		broken("%u MIDs are in use by nobody", stats.in_use);
 	if (now.draining) {
-		if (mid_atlas_associate(now.atlas, ctx_of(0), &now.mid[0], GFP_KERNEL) != -ESHUTDOWN)
+		if (mid_atlas_associate(now.atlas, ctx_of(0), &now.mid[0],
+					GFP_KERNEL) != -ESHUTDOWN)
 			broken("a context came in after the drain");
 		if (mid_atlas_drain(now.atlas, 0))
 			broken("nothing is left, and the drain is not over");

@@ -89,7 +89,8 @@ static void print_trace(void)
 	unsigned int i;
 
 	for (i = 0; i < depth; i++) {
-		printf("  T%d  %*s%s", trace[i].thread + 1, trace[i].thread * 30, "", trace[i].function);
+		printf("  T%d  %*s%s", trace[i].thread + 1,
+		       trace[i].thread * 30, "", trace[i].function);
 		if (trace[i].line)
 			printf(":%d", trace[i].line);
 		printf("%s\n", outcomes[trace[i].outcome]);
@@ -296,9 +297,10 @@ static bool only_counts(const volatile void *addr, const char *function)
 	static const char *const functions[] = {
 		"mid_atlas_sample", "mid_atlas_in_use", "mid_atlas_saw",
 	};
+	unsigned long offset = (const volatile char *)addr - heap;
 	unsigned int i;
 
-	if ((unsigned long)((const volatile char *)addr - heap) - world.per_cpu.at < world.per_cpu.size)
+	if (offset - world.per_cpu.at < world.per_cpu.size)
 		return true;
 	for (i = 0; i < ARRAY_SIZE(functions); i++)
 		if (!strcmp(function, functions[i]))
@@ -680,7 +682,7 @@ static u64 hash_part(const char *at, size_t size, u64 key)
 
 	for (i = 0; i < size; i += sizeof(word)) {
 		if (size - i < sizeof(word))
-			word[0] = word[1] = 0;
+			memset(word, 0, sizeof(word));
 		memcpy(word, at + i, size - i < sizeof(word) ? size - i : sizeof(word));
 		key += 0x9e3779b97f4a7c15;
 		hash += multiply(word[0] ^ key, word[1] ^ (key * 0xd1342543de82ef95));
@@ -748,8 +750,8 @@ static void search(void)
 	if (!see(hash_state()))
 		return;
 	for (thread = 0; thread < MODEL_THREADS; thread++) {
-		if (world.threads[thread].wait != ENDED && world.threads[thread].wait != WAITS_WORK &&
-		    world.threads[thread].sp)
+		if (world.threads[thread].sp && world.threads[thread].wait != ENDED &&
+		    world.threads[thread].wait != WAITS_WORK)
 			left |= 1u << thread;
 		going |= world.threads[thread].sp && can_go(thread, GO);
 	}

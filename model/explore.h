@@ -20,8 +20,10 @@ extern size_t test_state_size;
 /* Runs @main(0) .. @main(@threads - 1) in every order.  Returns the number of states. */
 unsigned long explore(int threads, void (*main)(int thread));
 
-/* Called by the explorer: after each step; where nobody can go on but by an error
- * (@left: the threads that wait); and where all have ended. */
+/*
+ * Called by the explorer: after each step; where nobody can go on but by an error
+ * (@left: the threads that wait); and where all have ended.
+ */
 void test_step(int thread);
 void test_stuck(unsigned int left);
 void test_end(void);

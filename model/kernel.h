@@ -92,7 +92,9 @@ void __attribute__((noreturn, format(printf, 1, 2))) broken(const char *fmt, ...
 #define order_base_2(n)		((n) > 1 ? ilog2((n) - 1) + 1 : 0)
 
 #undef clamp
-#define clamp(v, lo, hi)	min((__typeof__(v))max((__typeof__(v))(v), (__typeof__(v))(lo)), (__typeof__(v))(hi))
+#define clamp(v, lo, hi)						\
+	min((__typeof__(v))max((__typeof__(v))(v), (__typeof__(v))(lo)), \
+	    (__typeof__(v))(hi))
 #define min3(a, b, c)		min((__typeof__(a))min(a, b), c)
 #define WARN_ON_ONCE(c)	({ bool c_ = (c); if (c_) broken("WARN_ON(%s)", #c); c_; })
 
@@ -276,6 +278,7 @@ struct seq_operations {
 	void (*stop)(struct seq_file *m, void *v);
 	int (*show)(struct seq_file *m, void *v);
 };
+
 struct file_operations {
 	void *owner;
 	int (*open)(struct inode *inode, struct file *file);
@@ -292,7 +295,8 @@ static inline void seq_printf(struct seq_file *m, const char *fmt, ...) { }
 static inline void seq_puts(struct seq_file *m, const char *s) { }
 #define __seq_open_private(file, ops, size)	((void)(ops), NULL)
 #define DEFINE_SHOW_ATTRIBUTE(name)					\
-	static int __attribute__((unused)) (*name##_unused)(struct seq_file *, void *) = name##_show; \
+	static int __attribute__((unused))				\
+	(*name##_unused)(struct seq_file *, void *) = name##_show;	\
 	static const struct file_operations name##_fops
 #define jiffies_to_msecs(j)	((unsigned int)(j))
 #define debugfs_create_dir(name, parent)	((struct dentry *)NULL)

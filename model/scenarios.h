@@ -16,7 +16,7 @@
 	{ "associate, associate of one MID", 1, "", { "a0 d0", "a1 d1" } },
 	{ "associate, while one is freed and another taken", 2, "a0", { "d0 a1", "a2" } },
 	{ "the same, and one comes and goes", 3, "a0 a1", { "d0 a2", "a3", "d1 a4" } },
-	{ "associate, associate at the end of a full line", 4, "a0 a1 a2 a3", { "d0", "a4", "d1 a5" } },
+	{ "associate, associate in a full line", 4, "a0 a1 a2 a3", { "d0", "a4", "d1 a5" } },
 	{ "associate, associate in two lines", 5, "a0 a1 a2 a3 a4", { "d0", "a5", "d4" } },
 
 	/* Those who wait get it. */
