@@ -54,7 +54,7 @@ checkpatch() {
 	local tool=(perl "$kernel/source/scripts/checkpatch.pl" --no-tree --strict --quiet --show-types)
 
 	find . ! -path './model/*' ! -name 'midatlax*' ! -name port_idr.c \( -name '*.[ch]' -o -name Kbuild -o -name Kconfig -o -name '*.rst' \) \
-		-exec "${tool[@]}" --file {} + &&
+		-print0 | xargs -0 -n 8 -P "$(nproc)" "${tool[@]}" --file &&
 	# RDBSS' names and types; in $work, where checkpatch may leave its notes on them
 	(cd "$work" && "${tool[@]}" --ignore CAMELCASE,NEW_TYPEDEFS --file "$top"/midatlax*.[ch]) &&
 	# a user-space program, with the macros of the kernel in it
