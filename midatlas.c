@@ -2858,6 +2858,10 @@ EXPORT_SYMBOL_GPL(mid_atlas_stats);
  * After debugfs_remove() a file that is still open gives -EIO and no more.
  */
 
+static bool mid_show = true;
+module_param_named(debugfs, mid_show, bool, 0444);
+MODULE_PARM_DESC(debugfs, "show each atlas in debugfs, at 2 KiB each");
+
 static struct dentry *mid_debugfs;
 
 static int mid_stats_show(struct seq_file *m, void *unused)
@@ -3135,7 +3139,7 @@ struct mid_atlas *mid_atlas_create(const char *name, unsigned int max_mids,
 	mid_atlas_name(atlas, name);
 	trace_midatlas_create(atlas);
 	INIT_WORK(&atlas->show, mid_atlas_show);
-	if (IS_ENABLED(CONFIG_DEBUG_FS))
+	if (IS_ENABLED(CONFIG_DEBUG_FS) && mid_show)
 		schedule_work(&atlas->show);
 	return atlas;
 }
