@@ -86,13 +86,6 @@ def is_news(record):
                          record.getMessage())
 
 
-def results_or_none(app, docname, source):
-    """Until there are results, the page about them says so."""
-    if docname == "performance" and not (here / "performance/bars.txt").exists():
-        source[0] = "===========\nPerformance\n===========\n\n``make bench`` measures it.\n"
-
-
 def setup(app):
-    app.connect("source-read", results_or_none)
     app.add_directive("c-source", CSource)
     logging.getLogger("sphinx.sphinx.domains.c").addFilter(is_news)
