@@ -906,15 +906,19 @@ static bool mid_cpu_tightens(struct mid_cpu *cpu, const struct mid_table *t,
 	return lean >= enough;
 }
 
-/* Nearly full no more, as far as this can be seen from one line? */
+/*
+ * Nearly full no more, as far as this can be seen from one line?  Not the one where
+ * the walk is: it has just taken from that, and comes by at the same place of a
+ * line each time.
+ */
 static bool mid_cpu_relaxes(struct mid_cpu *cpu, const struct mid_table *t)
 {
-	unsigned int from = READ_ONCE(cpu->from);
+	unsigned int line = READ_ONCE(cpu->from) + MID_LINE;
 
 	if (READ_ONCE(cpu->associated) % MID_LOOK_EVERY)
 		return false;
-	WRITE_ONCE(cpu->from, from + MID_LINE);
-	return mid_line_free(t, from & t->mask) >=
+	WRITE_ONCE(cpu->from, line);
+	return mid_line_free(t, line & t->mask) >=
 		(t->order > MID_KEPT_ORDER ? MID_LINE / 2 : MID_LINE);
 }
 
