@@ -84,7 +84,7 @@ venue() {
 	echo "cpu $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
 	echo "host_kernel $(uname -r)"
 	echo "host_cpus $(nproc)"
-	echo "hypervisor $(lscpu | sed -n 's/^Hypervisor vendor: *//p' | grep . || echo none)"
+	echo "hypervisor $(lscpu | sed -n 's/^Hypervisor vendor: *//p' | grep . || sed -n '/^flags.*\<hypervisor\>/{s/.*/it does not say which/p;q}' /proc/cpuinfo | grep . || echo none)"
 	echo "kernel UML $(make -s -C "$kernel/source" kernelversion), with the barriers, per-CPU data and interrupt masking of x86 (bench/uml.patch)"
 	echo "cpus $(sed -n 's/^@ Linux .*, \([0-9]*\) CPUs$/\1/p' "$work/console.log")"
 	echo "clocksource $(sed -n 's/^@ clocksource //p' "$work/console.log")"
