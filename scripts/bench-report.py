@@ -314,7 +314,8 @@ def main():
     (out / "tables.md").write_text("\n".join(text) + "\n")
     text += [""] + list(bars.text())
     (out / "bars.txt").write_text("\n".join(bars.text()) + "\n")
-    (out / "venue.rst").write_text("".join(f":{key}: {value}\n" for key, value in venue.items()))
+    (out / "venue.rst").write_text(".. SPDX-License-Identifier: GPL-2.0\n\n" + "".join(
+        f":{key}: {value}\n" for key, value in venue.items()))
     (out / "results.json").write_text(json.dumps(
         {"venue": venue, "bars": bars.lines, "results": results.rows}, indent=1) + "\n")
     print("\n".join(text))
