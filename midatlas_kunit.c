@@ -32,17 +32,7 @@
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 
-#include "midatlas.h"
-
-#define MID_VALUES	0x10000	/* all that the wire can carry */
-#define SERVER_MID	0xffff	/* never handed out */
-#define UNTOUCHED	0x5a5a	/* stays in *mid when associate fails */
-
-/* Where all is slow, as under a sanitizer, long runs and races can be cut to a part. */
-#ifndef MIDATLAS_KUNIT_PART
-#define MIDATLAS_KUNIT_PART	1
-#endif
-#define PART_OF(n)	DIV_ROUND_UP(n, MIDATLAS_KUNIT_PART)
+#include "midatlas_kunit.h"
 
 #ifndef KUNIT_CASE_SLOW			/* 6.1 */
 #define KUNIT_CASE_SLOW	KUNIT_CASE
@@ -51,38 +41,6 @@
 static unsigned int seed = 20020829;
 module_param(seed, uint, 0444);
 MODULE_PARM_DESC(seed, "Seed of the random runs; a failure prints it");
-
-/* A context that is only a number.  0 would be NULL, which is none. */
-static void *nr_ctx(unsigned long nr)
-{
-	return (void *)(nr + 1);
-}
-
-static void *map_rcu(struct mid_atlas *atlas, u16 mid)
-{
-	void *ctx;
-
-	rcu_read_lock();
-	ctx = mid_atlas_map(atlas, mid);
-	rcu_read_unlock();
-	return ctx;
-}
-
-static void test_free(struct kunit_resource *res)
-{
-	kvfree(res->data);
-}
-
-/* Zeroed, and freed after the test.  Large ones do not need adjacent pages. */
-static void *test_alloc(struct kunit *test, size_t size)
-{
-	void *p = kvzalloc(size, GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, p);
-	p = kunit_alloc_resource(test, NULL, test_free, GFP_KERNEL, p);
-	KUNIT_ASSERT_NOT_NULL(test, p);
-	return p;
-}
 
 /* How many slots an atlas has, at the start and in the end. */
 struct shape {
@@ -1258,20 +1216,6 @@ static void softirq_may_make_every_call(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->wrong, 0);
 }
 
-#ifdef __has_include	/* sparse has not */
-#if __has_include("kunit/run-in-irq-context.h")
-#include <kunit/run-in-irq-context.h>
-#endif
-#endif
-
-#ifndef _KUNIT_RUN_IN_IRQ_CONTEXT_H
-static void kunit_run_irq_test(struct kunit *test, bool (*func)(void *),
-			       int max_iterations, void *state)
-{
-	kunit_skip(test, "this kernel's KUnit does not run tests in interrupts");
-}
-#endif
-
 #define IRQ_LEVELS	3	/* task, softirq, hardirq */
 #define IRQ_ITERATIONS	PART_OF(100000)
 
@@ -1361,60 +1305,6 @@ static struct kunit_suite irq_suite = {
  * Two CPUs
  */
 
-struct racer {
-	void (*run)(void *arg, int side);
-	void *arg;
-	int side;
-	struct completion done;
-};
-
-static int racer_thread(void *data)
-{
-	struct racer *racer = data;
-
-	racer->run(racer->arg, racer->side);
-	kthread_complete_and_exit(&racer->done, 0);
-}
-
-/* Calls @run(@arg, 0) and @run(@arg, 1) at once, each on a CPU of its own. */
-static void race(struct kunit *test, void (*run)(void *, int), void *arg)
-{
-	struct racer racer[2];
-	struct task_struct *task[2];
-	int side;
-
-	for (side = 0; side < 2; side++) {
-		racer[side] = (struct racer){ run, arg, side };
-		init_completion(&racer[side].done);
-		task[side] = kthread_create(racer_thread, &racer[side],
-					    "midatlas_race/%d", side);
-		if (IS_ERR(task[side]) && side)
-			kthread_stop(task[0]);
-		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task[side]);
-		kthread_bind(task[side], cpumask_nth(side, cpu_online_mask));
-	}
-	for (side = 0; side < 2; side++)
-		wake_up_process(task[side]);
-	for (side = 0; side < 2; side++)
-		wait_for_completion(&racer[side].done);
-}
-
-/* Each side waits here for the other; again and again on one counter. */
-static void meet(atomic_t *arrivals)
-{
-	int both = round_up(atomic_inc_return(arrivals), 2);
-
-	while (atomic_read_acquire(arrivals) < both)
-		cpu_relax();
-}
-
-static int race_init(struct kunit *test)
-{
-	if (num_online_cpus() < 2)
-		kunit_skip(test, "NO RACE WAS RUN: there is only one CPU");
-	return 0;
-}
-
 /* Both sides fill one atlas at once. */
 struct fill_race {
 	struct mid_atlas *atlas;
@@ -1466,7 +1356,7 @@ static void racing_associates_never_share_or_lose_a_mid(struct kunit *test)
 
 /* Both sides claim each of a million MIDs: one gets the context, one NULL. */
 #define CLAIMS		4096
-#define CLAIM_ROUNDS	PART_OF(256)
+#define CLAIM_ROUNDS	256
 #define REPLACE_ROUNDS	PART_OF(64)
 
 struct claim_race {
@@ -1596,7 +1486,8 @@ static void reassociate_racing_dissociate_returns_each_context_once(struct kunit
 }
 
 /* One MID; contexts 1, 2, 3, ... are put into it, by one side or by both. */
-#define REPLACEMENTS	PART_OF(100000)
+#define MOST_REPLACEMENTS	100000
+#define REPLACEMENTS	PART_OF(MOST_REPLACEMENTS)
 
 struct swap_race {
 	struct mid_atlas *atlas;
@@ -1605,7 +1496,7 @@ struct swap_race {
 	u16 mid;
 	unsigned long wrong[2];
 	unsigned long changes;			/* that a mapper saw */
-	u8 returned[2][2 * REPLACEMENTS + 1];	/* by side and context */
+	u8 returned[2][2 * MOST_REPLACEMENTS + 1];	/* by side and context */
 };
 
 static void run_swap_race(void *arg, int side)
@@ -2127,7 +2018,7 @@ static struct kunit_suite race_suite = {
  * The random run
  */
 
-#define RANDOM_STEPS	PART_OF(1000000)
+#define RANDOM_STEPS	1000000
 #define RANDOM_RECENT	256
 
 struct random_run {

@@ -5,13 +5,16 @@
 #ifndef _MIDATLAS_KUNIT_H
 #define _MIDATLAS_KUNIT_H
 
+#include <kunit/resource.h>
 #include <kunit/test.h>
 #include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/cpumask.h>
 #include <linux/kthread.h>
 #include <linux/math.h>
+#include <linux/moduleparam.h>
 #include <linux/rcupdate.h>
+#include <linux/slab.h>
 
 #include "midatlas.h"
 
@@ -20,10 +23,10 @@
 #define UNTOUCHED	0x5a5a		/* stays in *mid when associate fails */
 
 /* Where all is slow, as under a sanitizer, long runs and races can be cut to a part. */
-#ifndef MIDATLAS_KUNIT_PART
-#define MIDATLAS_KUNIT_PART	1
-#endif
-#define PART_OF(n)	DIV_ROUND_UP(n, MIDATLAS_KUNIT_PART)
+static unsigned int part = 1;
+module_param(part, uint, 0444);
+MODULE_PARM_DESC(part, "Of long runs and races, one in so many turns is run");
+#define PART_OF(n)	DIV_ROUND_UP(n, part ?: 1)
 
 /* A context that is only a number.  0 would be NULL, which is none. */
 static inline void *nr_ctx(unsigned long nr)
@@ -46,10 +49,18 @@ static inline void *map_rcu(struct mid_atlas *atlas, u16 mid)
 	return ctx;
 }
 
+static inline void test_free(struct kunit_resource *res)
+{
+	kvfree(res->data);
+}
+
+/* Zeroed, and freed after the test.  Large ones do not need adjacent pages. */
 static inline void *test_alloc(struct kunit *test, size_t size)
 {
-	void *p = kunit_kzalloc(test, size, GFP_KERNEL);
+	void *p = kvzalloc(size, GFP_KERNEL);
 
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	p = kunit_alloc_resource(test, NULL, test_free, GFP_KERNEL, p);
 	KUNIT_ASSERT_NOT_NULL(test, p);
 	return p;
 }

@@ -2952,7 +2952,7 @@ static void no_wake_up_is_lost_when_waiters(struct kunit *test)
 		r->victim[i] = waiter_create(r->l, race_cpu(1));
 		r->heir[i] = waiter_create(r->l, race_cpu(i % 2));
 	}
-	for (round = 0; round < r->fate->rounds; round++) {
+	for (round = 0; round < PART_OF(r->fate->rounds); round++) {
 		fate_race_queue(r);
 		fate_race_free(r);
 		fate_race_inherit(r);
@@ -3130,7 +3130,7 @@ static void no_wake_up_is_lost_when_an_outgrown_slot_is_freed(struct kunit *test
  * the end of the quarantine or, in a small atlas, its lack of room.  Each request
  * must end once and each MID be freed once.
  */
-#define MOST_ABANDONS	PART_OF(1000000)
+#define MOST_ABANDONS	1000000
 #define ABANDON_WINDOW	2048	/* how far side 0 may be ahead of side 1 */
 #define ABANDON_LAG	4096	/* how late a late reply may be */
 #define ABANDON_RING	8192	/* more than the two together */
@@ -3147,7 +3147,7 @@ static const struct abandons all_abandons[] = {
 static void abandons_desc(const struct abandons *abandons, char *desc)
 {
 	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "max %u, %u races",
-		 abandons->max_mids, abandons->total);
+		 abandons->max_mids, PART_OF(abandons->total));
 }
 
 KUNIT_ARRAY_PARAM(all_abandons, all_abandons, abandons_desc);
@@ -3235,7 +3235,7 @@ static void abandon_and_reply_and_expiry_end_each_request_once(struct kunit *tes
 	struct mid_atlas_stats s;
 
 	prandom_seed_state(&r->rnd, seed);
-	r->total = abandons->total;
+	r->total = PART_OF(abandons->total);
 	r->l = life_create(test, abandons->max_mids, abandons->max_mids);
 	race(test, run_abandon_race, r);
 	await_abandoned(r->l, 0);

@@ -2600,13 +2600,14 @@ static struct kunit_suite irq_suite = {
 
 /*
  * A race on a quiet machine is run @max times; on a busy one, where a CPU waits
- * for one that does not run, for one second, and @min times in any case.
+ * for one that does not run, for one second (or a part of it), and @min times in any
+ * case.
  */
 static bool race_again(unsigned int round, unsigned int min, unsigned int max,
 		       unsigned long begin)
 {
 	return round < min ||
-	       (round < max && time_before(jiffies, begin + HZ));
+	       (round < max && time_before(jiffies, begin + PART_OF(HZ)));
 }
 
 static int window_race_init(struct kunit *test)

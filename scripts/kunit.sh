@@ -11,7 +11,7 @@
 need python3:python3 insmod:kmod busybox:busybox-static
 kernel=$("$top/scripts/kernel.sh")
 workdir kunit
-build_modules "$kernel" ${PART:+"KCFLAGS=-DMIDATLAS_KUNIT_PART=$PART"}
+build_modules "$kernel"
 modules=$(cd "$work" && echo *_kunit.ko)
 modules=${modules//.ko/}
 [ "$modules" != '*_kunit' ] || die "no tests were built: the kernel in $kernel has no KUnit"
@@ -26,7 +26,7 @@ run_of() {
 	[ -n "$passed" ] || die "no test of $1 was run"
 }
 
-boot "$kernel" "$work" kunit.sh MODULES="${modules// /,}" ${SUITES:+"SUITES=$SUITES"} || ended_badly=yes
+boot "$kernel" "$work" kunit.sh MODULES="${modules// /,}" ${SUITES:+"SUITES=$SUITES"} ${PART:+"PART=$PART"} || ended_badly=yes
 sum=0
 for module in $modules; do
 	run_of "$module"

@@ -37,8 +37,12 @@ need() {
 
 	have apt-get || die "no apt-get here: install the equivalents of these Debian packages by hand: ${missing[*]}"
 	[ "$(id -u)" -eq 0 ] || die "not root, so install what is missing first: sudo apt-get install ${missing[*]}"
-	say "installing ${missing[*]}"
-	install_packages "${missing[@]}" >"$cache/apt.log" 2>&1 ||
+	# One at a time, for scripts that run beside each other may miss the same.
+	(
+		flock 8
+		say "installing ${missing[*]}"
+		install_packages "${missing[@]}" >"$cache/apt.log" 2>&1
+	) 8>"$cache/apt.lock" ||
 		die "apt-get could not install ${missing[*]}: see $cache/apt.log, check the network, run this again"
 	for pair; do
 		have "${pair%:*}" || die "still no ${pair%:*}: try apt-get install --reinstall ${pair#*:}"
@@ -121,12 +125,14 @@ copy_sources() {
 		tar -c --null -T -) | tar -x -C "$1"
 }
 
-# build_modules KERNEL [MAKE-ARGUMENT...]: in $work
+# build_modules KERNEL: in $work. $MIDATLAS_BUILT is a folder where that was done before,
+# for the kernel that its file "kernel" names.
 build_modules() {
-	local kernel=$1
-
-	shift
-	"$top/scripts/modules.sh" "$kernel" "$work" "$@" >"$work/build.log" 2>&1 ||
+	if [ "$(cat "${MIDATLAS_BUILT:-}/kernel" 2>/dev/null)" = "$1" ]; then
+		cp -al "$MIDATLAS_BUILT/." "$work/"
+		return
+	fi
+	"$top/scripts/modules.sh" "$1" "$work" >"$work/build.log" 2>&1 ||
 		die "the modules do not build, see $work/build.log"
 }
 
