@@ -9,7 +9,7 @@ bars.txt, venue.rst, a wide .csv for each table, and plots as .svg.
 
 import csv
 import json
-import math
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +17,8 @@ from pathlib import Path
 TITLES = {
     "f2": "f2, the floor",
     "midatlas": "midatlas",
+    "untraced": "midatlas without tracepoints",
+    "uncounted": "the same without counters",
     "array": "bare RCU array",
     "xa_alloc_cyclic": "xa_alloc_cyclic",
     "xa_alloc": "xa_alloc, lowest first",
@@ -31,6 +33,9 @@ TITLES = {
     "spinlock": "spinlock + free list",
     "spinlock_irqsave": "the same, irqsave",
 }
+
+# Without the variants of midatlas, which would hide its curve
+PEERS = [peer for peer in TITLES if peer not in ("untraced", "uncounted")]
 
 # Test and order of retirement, title, what the peers are compared with
 TABLES = [
@@ -139,7 +144,18 @@ class Bars:
         by = abs(value / limit - 1) * 100 if limit else value
         self.lines.append({"bar": number_of_bar, "text": text, "met": met,
                            "limit": limit, "value": round(value, 3), "where": where,
-                           "by_percent": round(by, 1)})
+                           "by_percent": round(by, 1), "note": ""})
+
+    def beyond_floor(self, test, order, peer, keep):
+        """If the last bar was missed: would it take more than the floor allows?"""
+        line = self.lines[-1] if self.lines else None
+        if not line or line["met"]:
+            return
+        allowed = [self.results.ratio(test, order, size, peer, "f2") / line["limit"]
+                   for size in self.results.sizes(test, order)
+                   if keep(size) and self.results.ratio(test, order, size, peer, "f2")]
+        if allowed and min(allowed) < 1:
+            line["note"] = f"; it demands {min(allowed):.2f}x f2, less than the floor"
 
     def ratios(self, test, order, of, to, keep=lambda size: True):
         for size in self.results.sizes(test, order):
@@ -152,7 +168,7 @@ class Bars:
             verdict = "met" if line["met"] else "MISSED"
             by = f" by {line['by_percent']:g} %" if line["limit"] else ""
             yield (f"bar {line['bar']}  {line['text']:52} {verdict + by:18} "
-                   f"{line['value']:g}, {line['where']}")
+                   f"{line['value']:g}, {line['where']}{line['note']}")
 
 
 def fullness(size):
@@ -168,6 +184,8 @@ def judge(results, cpus):
         name = {"st": "ST", "mt": "MT", "pc": "PC", "lookup": "lookup"}[test]
         bars.add(number_of_bar, f"{name}: at least {limit:g}x faster than {peer}", limit,
                  bars.ratios(test, order, peer, "midatlas", keep), least=True)
+        if test == "st":
+            bars.beyond_floor(test, order, peer, keep)
 
     def floor(number_of_bar, test, order, limit, text, keep, to="f2"):
         bars.add(number_of_bar, f"{text}: at most {limit:g}x {to}", limit,
@@ -214,7 +232,25 @@ def judge(results, cpus):
         rows = [row for row in results.rows if (row["test"], row["peer"]) == (test, "midatlas")]
         bars.add(8, text, 0, [(row["median"], f"in {row['cycles']:,} cycles, maximum {row['max']}")
                               for row in rows])
+    bars.add(9, "tracepoints, when off: at most 1 % of a cycle", 1.01,
+             [(typical(results, "midatlas", "untraced"), "median of all depths")])
     return bars
+
+
+def typical(results, of, to):
+    """The median over all sizes of what @of costs one thread, as times @to"""
+    ratios = [results.ratio("st", "random", size, of, to) for size in results.sizes("st", "random")]
+    ratios = [ratio for ratio in ratios if ratio]
+    return statistics.median(ratios) if ratios else None
+
+
+def costs(results):
+    """What a capability costs, in a line for each"""
+    for of, to, what in (("midatlas", "untraced", "tracepoints, when off"),
+                         ("untraced", "uncounted", "the counters of stats and waiters")):
+        ratio = typical(results, of, to)
+        if ratio:
+            yield f"cost of {what}: {(ratio - 1) * 100:.1f} % of a cycle (ST, median of all depths)"
 
 
 def gnuplot(script, out):
@@ -241,7 +277,7 @@ def plot_depths(results, test, order, title, out):
     """Cost against depth; of the sizes with one depth, that of the largest maximum"""
     sizes = {depth: (most, depth) for most, depth in results.sizes(test, order) if most != depth}
     curves, data = [], []
-    for peer in TITLES:
+    for peer in PEERS:
         points = [(depth, results.get(test, order, peer, sizes[depth])) for depth in sorted(sizes)]
         points = [f"{depth} {value / 1000}" for depth, value in points if value]
         if points:
@@ -257,7 +293,7 @@ def plot_patterns(results, out):
     size = (4096, 1000)
     patterns = [("st", "random"), ("mt", "random"), ("pc", "fifo")]
     rows = []
-    for peer in TITLES:
+    for peer in PEERS:
         values = [results.get(test, order, peer, size) for test, order in patterns]
         if all(values):
             rows.append(f'"{TITLES[peer]}" ' + " ".join(str(value / 1000) for value in values))
@@ -312,7 +348,7 @@ def main():
     text = [f"{key}: {value}" for key, value in venue.items()]
     text += list(tables(results, out))
     (out / "tables.md").write_text("\n".join(text) + "\n")
-    text += [""] + list(bars.text())
+    text += [""] + list(costs(results)) + [""] + list(bars.text())
     (out / "bars.txt").write_text("\n".join(bars.text()) + "\n")
     (out / "venue.rst").write_text(".. SPDX-License-Identifier: GPL-2.0\n\n" + "".join(
         f":{key}: {value}\n" for key, value in venue.items()))

@@ -34,4 +34,8 @@ static struct bench_req *midatlas_dissociate(void *table, u32 id, struct bench_r
 	return mid_atlas_dissociate(table, id);
 }
 
+#ifdef VARIANT
+BENCH_PEER(midatlas, PEER_NAME, .variant = true);
+#else
 BENCH_PEER(midatlas, "midatlas");
+#endif

@@ -9,7 +9,9 @@
 bench=/sys/kernel/debug/midatlas_bench
 
 # An atlas' folder in debugfs is not part of what it takes to be one.
-load ./midatlas.ko debugfs=0 || fail "midatlas.ko does not load"
+for atlas in ./midatlas.ko bench/untraced.ko bench/uncounted.ko; do
+	load $atlas debugfs=0 || fail "$atlas does not load"
+done
 tell "clocksource $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 tell "$PARAMETERS"
 # shellcheck disable=SC2046	# one argument each
@@ -23,5 +25,5 @@ done
 sed 's/^/= /' $bench/results.csv
 [ "$state" = 'done' ] || fail "the benchmark $state"
 rmmod midatlas_bench || fail "midatlas_bench does not unload"
-rmmod midatlas || fail "midatlas does not unload"
+rmmod uncounted untraced midatlas || fail "midatlas does not unload"
 done_well
