@@ -229,6 +229,9 @@ void model_unlock(raw_spinlock_t *lock);
 bool lockdep_is_held(const raw_spinlock_t *lock);
 #define raw_spin_lock_irqsave(lock, flags)	((flags) = 0, model_lock(lock, __func__, __LINE__))
 #define raw_spin_unlock_irqrestore(lock, flags)	((void)(flags), model_unlock(lock))
+/* It is taken in interrupts, too. */
+#define raw_spin_lock(lock)	broken("%s() leaves interrupts on", __func__)
+#define raw_spin_unlock(lock)	model_unlock(lock)
 #define lockdep_assert_held(lock)					\
 	do { if (!lockdep_is_held(lock)) broken("%s() without the lock", __func__); } while (0)
 

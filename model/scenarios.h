@@ -55,6 +55,15 @@
 	{ "grown, associate, claim in the older table", 1, "a0 x2 a1", { "a2", "d0" } },
 	{ "grown, wait, claim in the older table", 1, "a0 x2 a1", { "w2", "d0", "d1" } },
 	{ "grown, abandon, expiry in the older table", 4, "a0 a1 a2 a3 x5 a4", { "q0", "w5" } },
+	{ "grown, associate of a MID in use", 1, "a1 d1 a0 x2 z0", { "a2 d2", "d0 a3" } },
+	{ "grown, wait for a MID in use", 1, "a1 d1 a0 x2 z0 a4", { "w2", "d4", "d0" } },
+
+	/* The end */
+	{ "destroy, unload, map", 1, "a0", { "e u", "m0", "m0" } },
+	{ "destroy, unload, map in the older table", 1, "a1 x2 a0", { "e u", "m1", "d1" } },
+	{ "destroy, wait, wait", 1, "a0", { "e", "w1", "v2" } },
+	{ "destroy, wait, claim", 1, "a0", { "e", "w1 d1", "d0" } },
+	{ "destroy, expiry", 4, "a0 a1", { "e u", "q0 q1", "m1" } },
 
 	/* The counts */
 	{ "stats, associate, claim", 1, "a0", { "s", "a1 d1", "d0" } },
