@@ -12,7 +12,7 @@
  *	r12	reassociate it to context 2	q1	abandon
  *	c	claim_all			x3	set_max to 3
  *	n	drain, for ever			t	drain, may time out
- *	s	stats				z1	use MIDs until its MID is next (first only)
+ *	s	stats				z12	use MIDs until two are left before its own
  *	e	destroy				u	unload the module, after that
  *
  * An operation on a context that was given no MID yet is left out, and so is one
@@ -40,6 +40,7 @@ struct op {
 	u32 waited;		/* the threads that waited in vain, when it began */
 	unsigned int most;	/* the largest maximum that was in force */
 	bool full;		/* all MIDs may have been in use */
+	bool late;		/* a drain had returned when it began */
 };
 
 static struct {
@@ -56,7 +57,9 @@ static struct {
 	unsigned int max;
 	unsigned int next_max;		/* of a set_max that is under way */
 	unsigned int blocks;		/* of memory, that an atlas with one table has */
-	bool draining, drained;
+	bool draining;			/* or about to be */
+	bool closed;			/* a drain has returned, */
+	bool drained;			/* because nothing was left */
 	bool destroyed;			/* or about to be */
 } now;
 
@@ -137,7 +140,8 @@ static void note(int thread)
 	op->seen |= 1u << in_flight_as(op->mid);
 	op->most = max(op->most, most_max());
 	for (i = 0; i < MODEL_THREADS; i++)
-		others += i != thread && associates(&now.op[i]);
+		others += i != thread && associates(&now.op[i]) &&
+			  !(now.in_flight & 1u << now.op[i].c);
 	/* Who is about to come in may have its MID already, or been promised it. */
 	if (count(now.in_flight | now.abandoned) + others >= least_max())
 		op->full = true;
@@ -195,6 +199,7 @@ static void begin(int thread, char kind, int c, int n)
 	*op = (struct op){ .kind = kind, .c = c, .n = n, .mid = now.mid[c] };
 	op->in_flight = now.in_flight;
 	op->waited = waiting_in_vain();
+	op->late = now.closed;
 	note(thread);
 }
 
@@ -203,6 +208,8 @@ static void given(struct op *op, int c)
 	if (now.given & 1u << c)
 		broken("context %d came in twice", c);
 	now.given |= 1u << c;
+	if (op->late)
+		broken("context %d came in although a drain had begun", c);
 	if (strchr("aA", op->kind) && op->waited & waiting_in_vain())
 		broken("context %d came in before one that waits", c);
 }
@@ -262,6 +269,10 @@ static void associate(struct op *op, int c, gfp_t gfp, unsigned long timeout)
 {
 	int err;
 
+	/* Its owner may put it in again. */
+	now.given &= ~(now.taken & 1u << c);
+	now.has_mid &= ~(now.taken & 1u << c);
+	now.taken &= ~(1u << c);
 	now.refs[c] = 1;
 	if (op->kind == 'w' || op->kind == 'v')
 		err = mid_atlas_associate_wait(now.atlas, ctx_of(c), &now.mid[c], gfp, timeout);
@@ -316,6 +327,7 @@ static void drain(unsigned long timeout)
 
 	now.draining = true;
 	err = mid_atlas_drain(now.atlas, timeout);
+	now.closed = true;
 	if (!err)
 		now.drained = true;
 	else if (err != -ETIMEDOUT || timeout == MAX_SCHEDULE_TIMEOUT)
@@ -377,7 +389,7 @@ static void destroy(void)
 	mid_atlas_destroy(now.atlas, taken_one, NULL);
 }
 
-static void go_round(u16 until)
+static void go_round(u16 until, int before)
 {
 	unsigned int n = 0;
 	u16 last, mid = 0;
@@ -388,8 +400,8 @@ static void go_round(u16 until)
 			broken("no MID to go round with");
 		mid_atlas_dissociate(now.atlas, mid);
 		if (n++ > MID_ATLAS_MAX_MIDS)
-			broken("MID 0x%04x is never the next", until);
-	} while (n < 2 || (u16)(mid + mid - last) != until);
+			broken("MID 0x%04x does not come round", until);
+	} while (n < 2 || (u16)(mid + (before + 1) * (mid - last)) != until);
 }
 
 static void check_stats(const struct mid_atlas_stats *stats)
@@ -480,7 +492,7 @@ static void run(int thread, char kind, int c, int n)
 		unload();
 		break;
 	case 'z':
-		go_round(op->mid);
+		go_round(op->mid, n);
 		break;
 	default:
 		broken("no operation '%c'", kind);
