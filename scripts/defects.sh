@@ -77,6 +77,7 @@ tools=$("$top/scripts/source.sh")/tools
 workdir defects
 tree=$work/tree
 for patch in "$top"/defects/*"${1:-}"*.patch; do
+	[ -e "$patch" ] || die "there is no defect '${1:-}'"
 	name=$(basename "$patch" .patch)
 	read -ra by <<<"$(field Caught-by)"
 	[[ ${by[0]:-} = @(model|litmus|kunit) && -n $(field Defect) ]] ||
@@ -84,5 +85,5 @@ for patch in "$top"/defects/*"${1:-}"*.patch; do
 	[[ " ${BY:-${by[0]}} " != *" ${by[0]} "* ]] || try "${by[@]}"
 done
 [ $failed -eq 0 ] || die "$failed defects of $((caught + failed)) are not caught"
-[ $caught -gt 0 ] || die "there is no such defect"
+[ $caught -gt 0 ] || die "no such defect is caught by ${BY:-anything}"
 say "$caught defects planted, each of them caught"
