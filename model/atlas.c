@@ -12,9 +12,11 @@
  *	r12	reassociate it to context 2	q1	abandon
  *	c	claim_all			x3	set_max to 3
  *	n	drain, for ever			t	drain, may time out
- *	s	stats				e	destroy (alone, after the others)
+ *	s	stats				z12	use MIDs until two are left before its own
+ *	e	destroy				u	unload the module, after that
  *
- * An operation on a context that was given no MID yet is left out.
+ * An operation on a context that was given no MID yet is left out, and so is one
+ * that would begin after destroy has.
  *
  * What is true is told by the API's own lookups, not by what the code looks like
  * inside: after each step mid_atlas_for_each() says which contexts are in flight.
@@ -38,6 +40,7 @@ struct op {
 	u32 waited;		/* the threads that waited in vain, when it began */
 	unsigned int most;	/* the largest maximum that was in force */
 	bool full;		/* all MIDs may have been in use */
+	bool late;		/* a drain had returned when it began */
 };
 
 static struct {
@@ -53,7 +56,11 @@ static struct {
 	int refs[CONTEXTS];
 	unsigned int max;
 	unsigned int next_max;		/* of a set_max that is under way */
-	bool draining, drained, destroyed;
+	unsigned int blocks;		/* of memory, that an atlas with one table has */
+	bool draining;			/* or about to be */
+	bool closed;			/* a drain has returned, */
+	bool drained;			/* because nothing was left */
+	bool destroyed;			/* or about to be */
 } now;
 
 void *test_state = &now;
@@ -133,7 +140,8 @@ static void note(int thread)
 	op->seen |= 1u << in_flight_as(op->mid);
 	op->most = max(op->most, most_max());
 	for (i = 0; i < MODEL_THREADS; i++)
-		others += i != thread && associates(&now.op[i]);
+		others += i != thread && associates(&now.op[i]) &&
+			  !(now.in_flight & 1u << now.op[i].c);
 	/* Who is about to come in may have its MID already, or been promised it. */
 	if (count(now.in_flight | now.abandoned) + others >= least_max())
 		op->full = true;
@@ -187,9 +195,11 @@ static void begin(int thread, char kind, int c, int n)
 {
 	struct op *op = &now.op[thread];
 
+	look();
 	*op = (struct op){ .kind = kind, .c = c, .n = n, .mid = now.mid[c] };
 	op->in_flight = now.in_flight;
 	op->waited = waiting_in_vain();
+	op->late = now.closed;
 	note(thread);
 }
 
@@ -198,6 +208,8 @@ static void given(struct op *op, int c)
 	if (now.given & 1u << c)
 		broken("context %d came in twice", c);
 	now.given |= 1u << c;
+	if (op->late)
+		broken("context %d came in although a drain had begun", c);
 	if (strchr("aA", op->kind) && op->waited & waiting_in_vain())
 		broken("context %d came in before one that waits", c);
 }
@@ -236,6 +248,7 @@ static void taken(int c)
 
 static void taken_one(void *ctx, u16 mid, void *arg)
 {
+	might_sleep();
 	taken(number_of(ctx));
 }
 
@@ -256,6 +269,10 @@ static void associate(struct op *op, int c, gfp_t gfp, unsigned long timeout)
 {
 	int err;
 
+	/* Its owner may put it in again. */
+	now.given &= ~(now.taken & 1u << c);
+	now.has_mid &= ~(now.taken & 1u << c);
+	now.taken &= ~(1u << c);
 	now.refs[c] = 1;
 	if (op->kind == 'w' || op->kind == 'v')
 		err = mid_atlas_associate_wait(now.atlas, ctx_of(c), &now.mid[c], gfp, timeout);
@@ -310,6 +327,7 @@ static void drain(unsigned long timeout)
 
 	now.draining = true;
 	err = mid_atlas_drain(now.atlas, timeout);
+	now.closed = true;
 	if (!err)
 		now.drained = true;
 	else if (err != -ETIMEDOUT || timeout == MAX_SCHEDULE_TIMEOUT)
@@ -352,6 +370,40 @@ static void claim_if(const struct op *op, bool ours)
 		taken(op->c);
 }
 
+/* No call may be under way, but for lookups and tasks that wait for a MID. */
+static bool may_destroy(void)
+{
+	int i;
+
+	for (i = 0; i < MODEL_WORKER; i++)
+		if (now.op[i].kind && !strchr("em", now.op[i].kind) && !waits(i))
+			return false;
+	return true;
+}
+
+static void destroy(void)
+{
+	wait_until(may_destroy);
+	now.draining = true;
+	now.destroyed = true;
+	mid_atlas_destroy(now.atlas, taken_one, NULL);
+}
+
+static void go_round(u16 until, int before)
+{
+	unsigned int n = 0;
+	u16 last, mid = 0;
+
+	do {
+		last = mid;
+		if (mid_atlas_associate(now.atlas, ctx_of(0), &mid, GFP_KERNEL))
+			broken("no MID to go round with");
+		mid_atlas_dissociate(now.atlas, mid);
+		if (n++ > MID_ATLAS_MAX_MIDS)
+			broken("MID 0x%04x does not come round", until);
+	} while (n < 2 || (u16)(mid + (before + 1) * (mid - last)) != until);
+}
+
 static void check_stats(const struct mid_atlas_stats *stats)
 {
 	if (stats->high_water > MID_ATLAS_MAX_MIDS)
@@ -366,6 +418,7 @@ static void run(int thread, char kind, int c, int n)
 		['d'] = "dissociate", ['i'] = "dissociate_if", ['r'] = "reassociate",
 		['q'] = "abandon", ['c'] = "claim_all", ['x'] = "set_max",
 		['n'] = "drain", ['t'] = "drain", ['s'] = "stats",
+		['e'] = "destroy", ['u'] = "unload", ['z'] = "go_round",
 	};
 	struct op *op = &now.op[thread];
 	struct mid_atlas_stats stats;
@@ -373,6 +426,8 @@ static void run(int thread, char kind, int c, int n)
 
 	point(names[(int)kind]);
 	if (strchr("mdirqg", kind) && !has_mid(c))
+		return;
+	if (now.destroyed && kind != 'u')
 		return;
 	begin(thread, kind, c, n);
 	let_fail(TIMED_OUT, kind == 'v' || kind == 't');
@@ -429,6 +484,15 @@ static void run(int thread, char kind, int c, int n)
 	case 's':
 		mid_atlas_stats(now.atlas, &stats);
 		check_stats(&stats);
+		break;
+	case 'e':
+		destroy();
+		break;
+	case 'u':
+		unload();
+		break;
+	case 'z':
+		go_round(op->mid, n);
 		break;
 	default:
 		broken("no operation '%c'", kind);
@@ -499,22 +563,30 @@ static void check_room(unsigned int max)
 		broken("more MIDs than the maximum of %u: %d", max, err);
 }
 
-static void no_ctx(void *ctx, u16 mid, void *arg) { }
-
-static void destroy(mid_ctx_fn fn)
+static void check_idle(void)
 {
-	mid_atlas_destroy(now.atlas, fn, NULL);
-	now.destroyed = true;
-	if (blocks_in_use())
-		broken("%u pieces of memory are left", blocks_in_use());
+	struct mid_atlas_stats stats;
+
+	mid_atlas_stats(now.atlas, &stats);
+	if (stats.in_use)
+		broken("%u MIDs are in use by nobody", stats.in_use);
+	if (blocks_in_use() != now.blocks)
+		broken("%u pieces of memory, and an atlas needs %u", blocks_in_use(), now.blocks);
+	if (!now.draining) {
+		check_room(now.max);
+		return;
+	}
+	if (mid_atlas_associate(now.atlas, ctx_of(0), &now.mid[0], GFP_KERNEL) != -ESHUTDOWN)
+		broken("a context came in after the drain");
+	if (mid_atlas_drain(now.atlas, 0))
+		broken("nothing is left, and the drain is not over");
 }
 
-void test_end(void)
+static void check_end(void)
 {
 	struct mid_atlas_stats stats;
 	u32 left;
 
-	quiet(true);
 	mid_atlas_stats(now.atlas, &stats);
 	check_stats(&stats);
 	check_counts(&stats);
@@ -525,19 +597,19 @@ void test_end(void)
 	if (now.given & ~now.taken)
 		broken("claim_all left contexts 0x%x", now.given & ~now.taken);
 	run_work();
-	mid_atlas_stats(now.atlas, &stats);
-	if (stats.in_use)
-		broken("%u MIDs are in use by nobody", stats.in_use);
-	if (now.draining) {
-		if (mid_atlas_associate(now.atlas, ctx_of(0), &now.mid[0],
-					GFP_KERNEL) != -ESHUTDOWN)
-			broken("a context came in after the drain");
-		if (mid_atlas_drain(now.atlas, 0))
-			broken("nothing is left, and the drain is not over");
-	} else {
-		check_room(now.max);
-	}
-	destroy(no_ctx);
+	check_idle();
+	mid_atlas_destroy(now.atlas, NULL, NULL);
+}
+
+void test_end(void)
+{
+	quiet(true);
+	if (!now.destroyed)
+		check_end();
+	if (now.given & ~now.taken)
+		broken("contexts 0x%x were not handed out", now.given & ~now.taken);
+	if (blocks_in_use())
+		broken("%u pieces of memory are left", blocks_in_use());
 	quiet(false);
 }
 
@@ -570,6 +642,7 @@ static unsigned long model(const struct scenario *s)
 	quiet(true);
 	now.max = s->max;
 	now.atlas = mid_atlas_create("model", s->max, s->max, GFP_KERNEL);
+	now.blocks = blocks_in_use();
 	run_all(MODEL_THREADS, s->first);
 	look();
 	quiet(false);

@@ -40,12 +40,13 @@
 #define OUTSIDE		MODEL_THREADS	/* the thread that we are ourselves */
 #define POISON		0x6b
 
-enum wait { RUNS, WAITS_LOCK, WAITS_COMPLETION, WAITS_WORK, WAITS_WORKER, ENDED };
+enum wait { RUNS, WAITS_LOCK, WAITS_COMPLETION, WAITS_UNTIL, WAITS_WORK, WAITS_WORKER, ENDED };
 
 struct thread {
 	void *sp;
 	enum wait wait;
 	const void *on;
+	bool (*may_go)(void);
 	int rcu;
 	bool timed, killable;		/* how it waits */
 	bool may[FAILED + 1];
@@ -64,6 +65,7 @@ static struct {
 	struct { struct rcu_head *rcu; unsigned int readers; } callbacks[MAX_CALLBACKS];
 	unsigned int nr_callbacks;
 	struct delayed_work *work;
+	bool unloaded;
 } world;
 
 unsigned long jiffies;
@@ -88,6 +90,7 @@ static void print_trace(void)
 	static const char *const outcomes[] = { "", " times out", " is killed", " fails" };
 	unsigned int i;
 
+	printf("\n");
 	for (i = 0; i < depth; i++) {
 		printf("  T%d  %*s%s", trace[i].thread + 1,
 		       trace[i].thread * 30, "", trace[i].function);
@@ -220,11 +223,14 @@ void let_fail(enum outcome outcome, bool may)
 	world.threads[current].may[outcome] = may;
 }
 
+bool waits(int thread)
+{
+	return world.threads[thread].wait == WAITS_COMPLETION;
+}
+
 bool waits_in_vain(int thread)
 {
-	const struct thread *t = &world.threads[thread];
-
-	return t->wait == WAITS_COMPLETION && !((const struct completion *)t->on)->done;
+	return waits(thread) && !((const struct completion *)world.threads[thread].on)->done;
 }
 
 static bool can_go(int thread, enum outcome outcome)
@@ -241,6 +247,8 @@ static bool can_go(int thread, enum outcome outcome)
 			return outcome == GO;
 		return (outcome == TIMED_OUT && t->timed && t->may[TIMED_OUT]) ||
 		       (outcome == KILLED && t->killable && t->may[KILLED]);
+	case WAITS_UNTIL:
+		return outcome == GO && t->may_go();
 	case WAITS_WORK:
 		return outcome == GO && world.work && world.work->pending;
 	case WAITS_WORKER:
@@ -334,6 +342,18 @@ void point(const char *what)
 	stop(RUNS, NULL);
 }
 
+void wait_until(bool (*may_go)(void))
+{
+	if (is_quiet) {
+		if (!may_go())
+			broken("%s() would wait for ever", __func__);
+		return;
+	}
+	at(__func__, 0);
+	world.threads[current].may_go = may_go;
+	stop(WAITS_UNTIL, NULL);
+}
+
 unsigned int model_cpu(void)
 {
 	return current % MODEL_CPUS;
@@ -407,6 +427,8 @@ static void end_grace_periods(void)
 			i++;
 			continue;
 		}
+		if (world.unloaded)
+			broken("RCU calls back a module that is gone");
 		rcu = world.callbacks[i].rcu;
 		world.callbacks[i] = world.callbacks[--world.nr_callbacks];
 		world.callbacks[world.nr_callbacks].rcu = NULL;
@@ -461,7 +483,24 @@ void call_rcu(struct rcu_head *rcu, void (*func)(struct rcu_head *rcu))
 		end_grace_periods();
 }
 
-void rcu_barrier(void) { }
+static bool no_callbacks(void)
+{
+	return !world.nr_callbacks;
+}
+
+void rcu_barrier(void)
+{
+	might_sleep();
+	wait_until(no_callbacks);
+}
+
+void module_ends(void);
+
+void unload(void)
+{
+	module_ends();
+	world.unloaded = true;
+}
 
 void raw_spin_lock_init(raw_spinlock_t *lock)
 {

@@ -29,11 +29,14 @@ void test_stuck(unsigned int left);
 void test_end(void);
 
 int current_thread(void);
-bool waits_in_vain(int thread);		/* for a completion that is not done */
+bool waits(int thread);			/* for a completion */
+bool waits_in_vain(int thread);		/* for one that is not done */
+void wait_until(bool (*may_go)(void));
 void quiet(bool on);			/* nobody else runs, and nothing may wait */
 void let_fail(enum outcome outcome, bool may);	/* the current thread, from now on */
 void point(const char *what);		/* others may run here */
 void run_work(void);			/* whose time then has come */
+void unload(void);			/* the module, whose code then is gone */
 void reset_world(void);
 unsigned int blocks_in_use(void);
 unsigned int longest_run(void);

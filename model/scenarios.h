@@ -10,21 +10,28 @@
 	{ "claim_all, claim, associate", 2, "a0 a1", { "c", "d0 d1", "a2" } },
 	{ "claim, associate, map of the slot's next use", 1, "a0", { "d0 a1", "m0 m0", "m1" } },
 	{ "claim, associate, claim of the slot's next use", 1, "a0", { "d0 a1", "d0 d1", "d1" } },
+	{ "get, reassociate, claim", 1, "a0", { "g0", "r01", "d0" } },
 	{ "get, last put, next use", 1, "a0", { "d0 a1", "g0", "g1 d1" } },
 
 	/* A free slot is found. */
 	{ "associate, associate of one MID", 1, "", { "a0 d0", "a1 d1" } },
 	{ "associate, while one is freed and another taken", 2, "a0", { "d0 a1", "a2" } },
 	{ "the same, and one comes and goes", 3, "a0 a1", { "d0 a2", "a3", "d1 a4" } },
+	{ "associate, while the one free slot moves", 2, "a0",
+	  { "d0 a1 d1 a0 d0 a1 d1 a0 d0 a1 d1 a0 d0 a1 d1 a0 d0 a1 d1 a0 d0 a1", "a2" } },
+	{ "associate, while a full line gets room", 5, "a0 a1 a2 a3 a4 a5", { "d0", "a6" } },
 	{ "associate, associate in a full line", 4, "a0 a1 a2 a3", { "d0", "a4", "d1 a5" } },
 	{ "associate, associate in two lines", 5, "a0 a1 a2 a3 a4", { "d0", "a5", "d4" } },
 
 	/* Those who wait get it. */
 	{ "wait, claim", 1, "a0", { "w1 d1", "d0" } },
 	{ "wait, wait, claim", 1, "a0", { "d0 w1 d1", "w2 d2" } },
+	{ "wait, claim, associate", 1, "a0", { "w1", "d0", "a2 d2" } },
 	{ "wait, claim, claim", 2, "a0 a1", { "w2", "d0 d1" } },
 	{ "wait that gives up, wait, claim", 1, "a0", { "v1 d1", "d0 w2" } },
 	{ "wait that gives up, claim, claim", 2, "a0 a1", { "v2", "d0", "d1 a3" } },
+	{ "wait, set_max", 1, "a0", { "w1", "x2" } },
+	{ "wait that gives up, wait, set_max", 1, "a0", { "v1", "w2", "x3" } },
 	{ "wait, set_max, claim", 1, "a0", { "w1", "x2", "d0" } },
 	{ "wait, abandon, late reply", 4, "a0 a1 a2 a3", { "w4", "q0 d0" } },
 	{ "wait, abandon, expiry", 4, "a0 a1 a2 a3", { "w4", "q0" } },
@@ -35,9 +42,11 @@
 	{ "set_max down, claim, claim", 2, "a0 a1", { "x1", "d0 a2", "d1" } },
 	{ "set_max down and up, associate", 2, "", { "x1 x2", "a0 a1" } },
 	{ "set_max down and up, claim", 2, "a0", { "x1 x2", "d0 a1" } },
+	{ "shrunk, claim, associate", 2, "a0 a1 x1", { "d0", "a2" } },
 	{ "set_max down, abandon, claim", 4, "a0 a1", { "x3", "q0", "d1" } },
 	{ "drain, associate", 2, "", { "n", "a0 d0 a1 d1" } },
 	{ "drain, claim, reassociate", 1, "a0", { "n", "d0 d1", "r01 d1" } },
+	{ "drain that gives up, associate, claim", 1, "a0", { "t a1", "d0 a2" } },
 	{ "drain, drain, claim", 1, "a0", { "n", "t", "d0" } },
 	{ "drain, abandon, late reply", 4, "a0", { "n", "q0 d0" } },
 
@@ -55,6 +64,15 @@
 	{ "grown, associate, claim in the older table", 1, "a0 x2 a1", { "a2", "d0" } },
 	{ "grown, wait, claim in the older table", 1, "a0 x2 a1", { "w2", "d0", "d1" } },
 	{ "grown, abandon, expiry in the older table", 4, "a0 a1 a2 a3 x5 a4", { "q0", "w5" } },
+	{ "grown, associate of a MID in use", 1, "a1 d1 a0 x2 z0", { "a2 d2", "d0 a3" } },
+	{ "grown, wait for a MID in use", 1, "a1 d1 a0 x2 z01 a4", { "w2", "d4", "d0" } },
+
+	/* The end */
+	{ "destroy, unload, map", 1, "a0", { "e u", "m0", "m0" } },
+	{ "destroy, unload, map in the older table", 1, "a1 x2 a0", { "e u", "m1", "d1" } },
+	{ "destroy, wait, wait", 1, "a0", { "e", "w1", "v2" } },
+	{ "destroy, wait, claim", 1, "a0", { "e", "w1 d1", "d0" } },
+	{ "destroy, expiry", 4, "a0 a1", { "e u", "q0 q1", "m1" } },
 
 	/* The counts */
 	{ "stats, associate, claim", 1, "a0", { "s", "a1 d1", "d0" } },

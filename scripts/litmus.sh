@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs the litmus tests under the kernel's memory model, as its checklitmus.sh
-# would, and checks that they and the code still speak of each other.
+# litmus.sh [PAIR...]: runs the litmus tests, or those pairs, under the kernel's memory
+# model, as its checklitmus.sh would, and checks that they and the code still speak of
+# each other.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -49,7 +50,9 @@ herd=$("$top/scripts/herd.sh")
 lib=$herd/usr/lib/x86_64-linux-gnu
 model=$("$top/scripts/source.sh")/tools/memory-model
 
-mapfile -t names < <(find $dir -name '*.litmus' -printf '%f\n' | sed 's/-[a-z]*\.litmus$//' | sort -u)
+names=("$@")
+[ $# -gt 0 ] ||
+	mapfile -t names < <(find $dir -name '*.litmus' -printf '%f\n' | sed 's/-[a-z]*\.litmus$//' | sort -u)
 [ ${#names[@]} -gt 0 ] || die "there are no litmus tests in $dir"
 for name in "${names[@]}"; do
 	judge "$name-fixed" Never

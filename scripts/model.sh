@@ -14,9 +14,7 @@ source=$(realpath "${SOURCE:-$top/midatlas.c}")
 need gcc:gcc /usr/include/stdlib.h:libc6-dev
 tools=$("$top/scripts/source.sh")/tools
 workdir model
-user_headers "$source" "$top"/midatlas{,_trace}.h
-user_build gcc model -no-pie -Wl,-z,now -fno-stack-protector -fcf-protection=none \
-	"$source" "$top"/model/{explore,atlas}.c
+build_model "$source"
 timeout -k 5 "${LIMIT:-600}" "$work/model" "$@" | tee "$work/log" || {
 	grep -q ^BROKEN "$work/log" || die "the model did not end in ${LIMIT:-600} s"
 	die "$(sed -n 's/^BROKEN: //p' "$work/log")"

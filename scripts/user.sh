@@ -29,3 +29,10 @@ user_build() {
 		-o "$work/$output" "$@" "$tools/lib/find_bit.c" >"$work/$output.log" 2>&1 ||
 		{ cat "$work/$output.log" >&2; die "$output does not build"; }
 }
+
+# build_model SOURCE: the model of that midatlas.c, into $work
+build_model() {
+	user_headers "$1" "$top"/midatlas{,_trace}.h
+	user_build gcc model -no-pie -Wl,-z,now -fno-stack-protector -fcf-protection=none \
+		"$1" "$top"/model/{explore,atlas}.c
+}
