@@ -26,7 +26,7 @@ trap 'kill -- -$beside; trap - INT; kill -INT $$' INT TERM
 
 PART=${PART:-5} step "KUnit under UML" run 900 kunit.sh
 {
-	ROUNDS=30 step "load and unload under UML" run 900 lifecycle.sh
+	step "load and unload under UML" run 900 lifecycle.sh
 	step "tracepoints, debugfs and midatlas-top" run 900 observe.sh
 } &
 guests=$!

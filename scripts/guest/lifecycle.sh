@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Loads and unloads the modules as a user would, and $ROUNDS times more.
+# Loads and unloads the modules as a user would, and a hundred times more.
 
 . "${0%/*}/smbd.sh"
 . "${0%/*}/lib.sh"
 
+rounds=100
 result=/sys/kernel/debug/smbecho/result
 
 # A client that sends requests, leaves some unanswered, and goes; in few processes,
@@ -29,7 +30,7 @@ snapshot() {
 # Call sites that hold at least one object more for each round. (Their lines
 # are: bytes, objects, file:line and function; a header's are there repeatedly.)
 grown() {
-	awk -v rounds="$ROUNDS" '
+	awk -v rounds=$rounds '
 		{ site = $3 " " $4 " " $5 " " $6 }
 		FNR == NR { more[site] -= $2; next }
 		{ more[site] += $2 }
@@ -61,11 +62,11 @@ tell "midatlas cannot be removed while its client holds it"
 echo 0 >/proc/sys/net/ipv4/tcp_max_tw_buckets
 for _ in $(seq 5); do round; done
 snapshot /tmp/before
-for _ in $(seq "$ROUNDS"); do round; done
+for _ in $(seq $rounds); do round; done
 snapshot /tmp/after
-tell "loaded and unloaded $ROUNDS times"
+tell "loaded and unloaded $rounds times"
 
 left=$(grown /tmp/before /tmp/after | tr "\n" ";")
-[ -z "$left" ] || fail "left behind by $ROUNDS rounds: $left"
+[ -z "$left" ] || fail "left behind by $rounds rounds: $left"
 tell "no call site in the kernel holds more objects than before"
 done_well
