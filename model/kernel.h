@@ -83,6 +83,8 @@ void __attribute__((noreturn, format(printf, 1, 2))) broken(const char *fmt, ...
 #define EXPORT_SYMBOL_GPL(symbol)	extern int unused_##symbol
 #define MODULE_DESCRIPTION(text)	extern int unused_description
 #define MODULE_LICENSE(text)		extern int unused_license
+#define module_param_named(name, value, type, mode)	extern int unused_##name
+#define MODULE_PARM_DESC(name, text)	extern int unused_##name
 #define module_init(f)	int module_starts(void); int module_starts(void) { return f(); }
 #define subsys_initcall(f)	module_init(f)
 #define module_exit(f)	void module_ends(void); void module_ends(void) { f(); }
@@ -156,7 +158,7 @@ typedef struct { s64 counter; } atomic64_t;
 #define nr_cpu_ids	MODEL_CPUS
 unsigned int model_cpu(void);
 #define for_each_possible_cpu(cpu)	for (cpu = 0; cpu < MODEL_CPUS; cpu++)
-#define MODEL_CPU_SIZE	64	/* what all of one CPU's together may have */
+#define MODEL_CPU_SIZE	128	/* what all of one CPU's together may have */
 #define per_cpu_ptr(p, cpu)						\
 	((__typeof__(p))((char *)(p) + (cpu) * MODEL_CPU_SIZE))
 #define raw_cpu_ptr(p)		per_cpu_ptr(p, model_cpu())
