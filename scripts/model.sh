@@ -14,7 +14,7 @@ source=$(realpath "${SOURCE:-$top/midatlas.c}")
 need gcc:gcc /usr/include/stdlib.h:libc6-dev
 tools=$("$top/scripts/source.sh")/tools
 workdir model
-user_headers "$source" "$top"/midatlas{,_trace}.h
+user_headers kernel.h "$source" "$top"/midatlas{,_trace}.h
 user_build gcc model -no-pie -Wl,-z,now -fno-stack-protector -fcf-protection=none \
 	"$source" "$top"/model/{explore,atlas}.c
 timeout -k 5 "${LIMIT:-600}" "$work/model" "$@" | tee "$work/log" || {
