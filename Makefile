@@ -13,6 +13,7 @@ help:
 	@echo 'make modules        the modules for the kernel that runs here (KDIR=... for another)'
 	@echo 'make cifs           the kernel'"'"'s own SMB client, stock and on midatlas, side by side'
 	@echo 'make model          the atlas in every order of its callers, in user space'
+	@echo 'make fuzz           atlas, window and sample client under libFuzzer, in user space'
 	@echo 'make litmus         the memory-ordering tests, under the kernel'"'"'s memory model'
 	@echo 'make defects        bugs planted in the atlas one by one: each is caught, and by what'
 	@echo 'make sanitize       the tests under KASAN, KCSAN, lockdep and others'
@@ -38,7 +39,7 @@ modules:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 # Each is a script of that name.
-jobs := demo check cifs bench kunit kunit-native stress litmus model defects kernels sanitize faults check-deep
+jobs := demo check cifs bench kunit kunit-native stress litmus model fuzz defects kernels sanitize faults check-deep
 jobs += docs packages check-packages clean-cache
 
 $(jobs):

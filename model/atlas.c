@@ -288,7 +288,7 @@ static void associate(struct op *op, int c, gfp_t gfp, unsigned long timeout)
 			broken("-ENOSPC, and there always was a free MID");
 		break;
 	case -ETIMEDOUT:
-	case -512:
+	case -ERESTARTSYS:
 		if (op->kind != 'v')
 			broken("%d without a cause", err);
 		break;

@@ -594,7 +594,7 @@ long wait_for_completion_killable_timeout(struct completion *c, unsigned long ti
 	case GO:
 		return timeout;
 	case KILLED:
-		return -512;	/* -ERESTARTSYS */
+		return -ERESTARTSYS;
 	default:
 		return 0;
 	}

@@ -33,9 +33,13 @@
 #include <linux/overflow.h>
 #include <linux/rbtree.h>
 
-/* Somebody else may run here, before @addr is accessed. */
+/* Somebody else may run here, before @addr is accessed; a fuzzer is ALONE. */
+#ifdef ALONE
+#define shared(addr)	((void)(addr))
+#else
 void shared(const volatile void *addr, const char *function, int line);
 #define shared(addr)	shared(addr, __func__, __LINE__)
+#endif
 
 /* Something that must never be. */
 void __attribute__((noreturn, format(printf, 1, 2))) broken(const char *fmt, ...);
@@ -78,7 +82,13 @@ void __attribute__((noreturn, format(printf, 1, 2))) broken(const char *fmt, ...
 #undef noinline
 #define noinline	__attribute__((noinline))
 #define VISIBLE_IF_KUNIT
-#define KUNIT_STATIC_STUB_REDIRECT(...)	do { } while (0)
+/* In the place of f() a test can have its test_f(). */
+#define KUNIT_STATIC_STUB_REDIRECT(f, ...)				\
+	do {								\
+		extern __typeof__(f) test_##f __attribute__((weak));	\
+		if (test_##f)						\
+			return test_##f(__VA_ARGS__);			\
+	} while (0)
 #define EXPORT_SYMBOL_IF_KUNIT(symbol)	extern int unused_##symbol
 #define EXPORT_SYMBOL_GPL(symbol)	extern int unused_##symbol
 #define MODULE_DESCRIPTION(text)	extern int unused_description
@@ -98,6 +108,9 @@ void __attribute__((noreturn, format(printf, 1, 2))) broken(const char *fmt, ...
 	min((__typeof__(v))max((__typeof__(v))(v), (__typeof__(v))(lo)), \
 	    (__typeof__(v))(hi))
 #define min3(a, b, c)		min((__typeof__(a))min(a, b), c)
+/* In tools/include it does not say yet whether the node is the first one. */
+#define rb_add_cached(node, tree, less)		\
+	({ rb_add_cached(node, tree, less); (tree)->rb_leftmost == (node); })
 #define WARN_ON_ONCE(c)	({ bool c_ = (c); if (c_) broken("WARN_ON(%s)", #c); c_; })
 
 /*
@@ -158,7 +171,7 @@ typedef struct { s64 counter; } atomic64_t;
 #define nr_cpu_ids	MODEL_CPUS
 unsigned int model_cpu(void);
 #define for_each_possible_cpu(cpu)	for (cpu = 0; cpu < MODEL_CPUS; cpu++)
-#define MODEL_CPU_SIZE	80	/* what all of one CPU's together may have */
+#define MODEL_CPU_SIZE	128	/* what all of one CPU's together may have */
 #define per_cpu_ptr(p, cpu)						\
 	((__typeof__(p))((char *)(p) + (cpu) * MODEL_CPU_SIZE))
 #define raw_cpu_ptr(p)		per_cpu_ptr(p, model_cpu())
@@ -171,10 +184,12 @@ unsigned int model_cpu(void);
 
 extern unsigned long jiffies;
 #define time_after(a, b)	((long)((b) - (a)) < 0)
+#define time_before(a, b)	time_after(b, a)
 #define time_before_eq(a, b)	((long)((b) - (a)) >= 0)
 #define MAX_SCHEDULE_TIMEOUT	LONG_MAX
 
 void might_sleep(void);
+u64 get_random_u64(void);
 
 /*
  * Memory
@@ -211,11 +226,17 @@ void rcu_read_unlock(void);
 void model_rcu_access(void);
 void call_rcu(struct rcu_head *rcu, void (*func)(struct rcu_head *rcu));
 void rcu_barrier(void);
+void model_free_rcu(void *p);
+#define kfree_rcu(p, rcu)	model_free_rcu(p)
+#define kvfree_rcu(p, rcu)	model_free_rcu(p)
 #define rcu_dereference(p)	({ model_rcu_access(); READ_ONCE(p); })
 #define rcu_access_pointer(p)	READ_ONCE(p)
 #define rcu_dereference_protected(p, c)	(p)
 #define rcu_assign_pointer(p, v)	WRITE_ONCE(p, v)
 #define RCU_INIT_POINTER(p, v)	((p) = (v))
+#define hlist_add_head_rcu	hlist_add_head
+#define hlist_del_init_rcu	hlist_del_init
+#define hlist_for_each_entry_rcu	hlist_for_each_entry
 
 /*
  * Locks and waiting
@@ -234,6 +255,8 @@ bool lockdep_is_held(const raw_spinlock_t *lock);
 #define raw_spin_unlock(lock)	model_unlock(lock)
 #define lockdep_assert_held(lock)					\
 	do { if (!lockdep_is_held(lock)) broken("%s() without the lock", __func__); } while (0)
+
+#define ERESTARTSYS	512
 
 struct completion { unsigned int done; };
 

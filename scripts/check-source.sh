@@ -11,12 +11,12 @@ workdir check-source
 checkpatch() {
 	local tool=(perl "$tree/scripts/checkpatch.pl" --no-tree --strict --quiet --show-types)
 
-	find . ! -path './model/*' ! -name 'midatlax*' ! -name port_idr.c \( -name '*.[ch]' -o -name Kbuild -o -name Kconfig -o -name '*.rst' \) \
+	find . ! -path './model/*' ! -path './fuzz/*' ! -name 'midatlax*' ! -name port_idr.c \( -name '*.[ch]' -o -name Kbuild -o -name Kconfig -o -name '*.rst' \) \
 		-print0 | xargs -0 -n 8 -P "$(nproc)" "${tool[@]}" --file &&
 	# RDBSS' names and types; in $work, where checkpatch may leave its notes on them
 	(cd "$work" && "${tool[@]}" --ignore CAMELCASE,NEW_TYPEDEFS --file "$top"/midatlax*.[ch]) &&
 	# a user-space program, with the macros of the kernel in it
-	"${tool[@]}" --ignore VOLATILE,MEMORY_BARRIER,NEW_TYPEDEFS,EXPORT_SYMBOL,CAMELCASE,EMBEDDED_FUNCTION_NAME,PREFER_DEFINED_ATTRIBUTE_MACRO,MACRO_ARG_REUSE,MACRO_ARG_UNUSED,MACRO_ARG_PRECEDENCE,MACRO_WITH_FLOW_CONTROL,IS_ENABLED_CONFIG --file model/*.[ch] &&
+	"${tool[@]}" --ignore VOLATILE,MEMORY_BARRIER,NEW_TYPEDEFS,EXPORT_SYMBOL,CAMELCASE,EMBEDDED_FUNCTION_NAME,PREFER_DEFINED_ATTRIBUTE_MACRO,MACRO_ARG_REUSE,MACRO_ARG_UNUSED,MACRO_ARG_PRECEDENCE,MACRO_WITH_FLOW_CONTROL,IS_ENABLED_CONFIG --file {model,fuzz}/*.[ch] &&
 	# what is deprecated, to show it
 	"${tool[@]}" --ignore DEPRECATED_API --file samples/port_idr.c
 }

@@ -8,14 +8,16 @@
 # What the kernel's own tools/include has and what needs no model of the kernel
 stateless='bitmap bitops bits compiler err hash kernel list log2 overflow rbtree sizes types'
 
-# user_headers FILE...: each other header that these include is model/kernel.h
+# user_headers HEADER FILE...: each other header that the files include is this one,
+# unless an earlier call has made it another one
 user_headers() {
 	local header
 
-	sed -n 's/^#include <\(.*\)\.h>/\1/p' "$@" | sort -u | while read -r header; do
+	sed -n 's/^#include <\(.*\)\.h>/\1/p' "${@:2}" | sort -u | while read -r header; do
 		[[ " $stateless " != *" ${header#linux/} "* ]] || continue
+		[ ! -e "$work/include/$header.h" ] || continue
 		mkdir -p "$work/include/$(dirname "$header")"
-		echo '#include "kernel.h"' >"$work/include/$header.h"
+		echo "#include \"$1\"" >"$work/include/$header.h"
 	done
 }
 
@@ -32,7 +34,7 @@ user_build() {
 
 # build_model SOURCE: the model of that midatlas.c, into $work
 build_model() {
-	user_headers "$1" "$top"/midatlas{,_trace}.h
+	user_headers kernel.h "$1" "$top"/midatlas{,_trace}.h
 	user_build gcc model -no-pie -Wl,-z,now -fno-stack-protector -fcf-protection=none \
 		"$1" "$top"/model/{explore,atlas}.c
 }

@@ -1,0 +1,107 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# fuzz.sh [TARGET...]: plays what libFuzzer thinks of to midatlas.c, midwindow.c and
+# the sample client, in user space under ASan and UBSan; see fuzz/README.
+# EXECUTIONS=N is how many inputs, in all. ATLAS=FILE, WINDOW=FILE and CLIENT=FILE are
+# used in place of the sources. SEEDS=new makes the seeds anew from all that is found.
+
+. "$(dirname "$0")/lib.sh"
+. "$top/scripts/user.sh"
+
+executions=${EXECUTIONS:-10000000}
+atlas=$(realpath "${ATLAS:-$top/midatlas.c}")
+window=$(realpath "${WINDOW:-$top/midwindow.c}")
+client=$(realpath "${CLIENT:-$top/samples/smbecho_connection.c}")
+request=$top/samples/smbecho_request.c
+all='atlas window client'
+
+# build TARGET SOURCE...: comparisons need not be traced, no target looks for magic
+build() {
+	say "building the $1 fuzzer"
+	user_build clang "$1" -DALONE -fsanitize=fuzzer,address,undefined \
+		-fno-sanitize-recover=all -fno-sanitize-coverage=trace-cmp \
+		-I"$top/fuzz" -I"$top/samples" "$top/fuzz/$1.c" "$top/fuzz/kernel.c" "${@:2}"
+}
+
+build_target() {
+	case $1 in
+	atlas) build atlas "$atlas" ;;
+	window) build window "$window" "$atlas" "$tools"/lib/{rbtree,bitmap,hweight,vsprintf}.c ;;
+	client) build client "$client" "$request" "$atlas" ;;
+	esac
+}
+
+# share TARGET: how many of ten inputs; one takes the client twice as long
+share() { case $1 in client) echo 2 ;; *) echo 4 ;; esac; }
+
+# fuzzer TARGET ARGUMENT...: the targets themselves see that no memory is left
+fuzzer() {
+	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=1:malloc_context_size=4 \
+		"$work/$1" -max_len=96 -timeout=10 -artifact_prefix="$work/$1-" "${@:2}" 2>&1
+}
+
+# watch TARGET N: shows that the fuzzer whose words are on stdin is alive
+watch() {
+	local line next=0
+
+	while IFS= read -r line; do
+		if [[ $line =~ ^'#'([0-9]+) ]] && [ $SECONDS -ge $next ]; then
+			say "$1: ${BASH_REMATCH[1]} of $2 inputs"
+			next=$((SECONDS + 20))
+		fi
+	done
+}
+
+# What a fuzzer that failed has to say, in a line
+complaint() {
+	grep -m 1 -oE 'BROKEN: .*|runtime error: .*|(Address|libFuzz)[A-Za-z]*: .*' "$1" || tail -n 1 "$1"
+}
+
+# play TARGET N
+play() {
+	local log=$work/$1.log found
+
+	mkdir -p "$work/found-$1"
+	fuzzer "$1" -runs="$2" -print_final_stats=1 "$work/found-$1" "$top/fuzz/seeds/$1" |
+		tee "$log" | watch "$1" "$2" || {
+		found=$(compgen -G "$work/$1-*-*") || found='none, it was before the first'
+		die "$1: $(complaint "$log"), see $log; the input: $found"
+	}
+	sed -n "s/^stat::number_of_executed_units: */$1 /p" "$log" | tee -a "$work/executions"
+}
+
+# New seeds: what it takes to pass everywhere, without how often
+keep_seeds() {
+	local seeds=$top/fuzz/seeds/$1
+
+	mkdir "$work/seeds-$1"
+	fuzzer "$1" -set_cover_merge=1 -use_counters=0 "$work/seeds-$1" "$work/found-$1" "$seeds" >"$work/merge.log" ||
+		die "the seeds cannot be merged, see $work/merge.log"
+	rm -rf "$seeds"
+	mv "$work/seeds-$1" "$seeds"
+}
+
+[ $# -gt 0 ] || eval "set -- $all"
+for target; do
+	[[ " $all " = *" $target "* ]] || die "no target '$target': $all"
+done
+[[ $executions =~ ^[1-9][0-9]{0,11}$ ]] || die "EXECUTIONS is a number, not '$executions'"
+need clang:clang /usr/include/stdlib.h:libc6-dev
+version=$(clang -dumpversion)
+need "$(clang -print-resource-dir)/lib/*/*fuzzer*.a:libclang-rt-${version%%.*}-dev"
+tools=$("$top/scripts/source.sh")/tools
+workdir fuzz
+user_headers kernel.h "$atlas" "$window" "$top"/{midatlas,midatlas_trace,midwindow}.h
+user_headers client.h "$client" "$request" "$top"/samples/smb{1,echo}.h
+
+parts=0
+for target; do
+	build_target "$target"
+	parts=$((parts + $(share "$target")))
+done
+for target; do
+	play "$target" $((executions * $(share "$target") / parts))
+	[ "${SEEDS:-}" != new ] || keep_seeds "$target"
+done
+say "$(awk '{ n += $2 } END { print n }' "$work/executions") executions, nothing found"
