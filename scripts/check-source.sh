@@ -41,7 +41,7 @@ for build in /lib/modules/*/build; do
 	build_step "$build" "$(mktemp -d "$work/build.XXXXXX")"
 done
 step "checkpatch --strict" checkpatch
-step "the model, of what a table does when it grows" scripts/model.sh grow
+step "a scenario of the model" scripts/model.sh "grow, grow"
 step "kernel-doc -Wall -Werror" kernel_doc
 step "dkms, and a client of what it builds" scripts/dkms.sh check
 step "documentation: Sphinx -n -W, man pages" documentation

@@ -9,7 +9,7 @@
 bench=/sys/kernel/debug/midatlas_bench
 
 # An atlas' folder in debugfs is not part of what it takes to be one.
-for atlas in ./midatlas.ko bench/untraced.ko bench/uncounted.ko; do
+for atlas in ./midatlas.ko bench/nopped.ko bench/untraced.ko bench/uncounted.ko; do
 	load $atlas debugfs=0 || fail "$atlas does not load"
 done
 tell "clocksource $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
@@ -25,5 +25,5 @@ done
 sed 's/^/= /' $bench/results.csv
 [ "$state" = 'done' ] || fail "the benchmark $state"
 rmmod midatlas_bench || fail "midatlas_bench does not unload"
-rmmod uncounted untraced midatlas || fail "midatlas does not unload"
+rmmod uncounted untraced nopped midatlas || fail "midatlas does not unload"
 done_well
