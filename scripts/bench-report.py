@@ -4,7 +4,7 @@
 
 Reads results.csv and venue in DIR.  Prints the tables and, for each bar, by how
 much it is met or missed.  Writes to DIR results.json (all of it), tables.md,
-bars.txt, venue.rst, a wide .csv for each table, and plots as .svg.
+bars.txt, costs.txt, venue.rst, a wide .csv for each table, and plots as .svg.
 """
 
 import csv
@@ -351,6 +351,7 @@ def main():
     text += list(tables(results, out))
     (out / "tables.md").write_text("\n".join(text) + "\n")
     text += [""] + list(costs(results)) + [""] + list(bars.text())
+    (out / "costs.txt").write_text("\n".join(costs(results)) + "\n")
     (out / "bars.txt").write_text("\n".join(bars.text()) + "\n")
     (out / "venue.rst").write_text(".. SPDX-License-Identifier: GPL-2.0\n\n" + "".join(
         f":{key}: {value}\n" for key, value in venue.items()))

@@ -10,12 +10,14 @@
 #	speed	throughput of both, in turn
 #	many	what a small read costs beside thousands of requests that wait
 #
-# Without PART: all but short.
+# Without PART: all but short. DIALECTS in the environment takes some of those of work.
 
 . "$(dirname "$0")/lib.sh"
 
 rounds=5
 reads=20000
+all_dialects='1.0 1.0,sign 2.1 2.1,sign 3.0 3.0,sign 3.0,seal 3.1.1 3.1.1,sign 3.1.1,seal'
+dialects=${DIALECTS:-$all_dialects}
 counts='0 50 100 200 500 1000 2000 4000'
 wrong=()
 out=$cache/cifs-results
@@ -64,7 +66,7 @@ run_short() {
 }
 
 run_work() {
-	guest 1800
+	guest 3600 DIALECTS="${dialects// /:}"
 	echo "Seconds for the same work:"
 	side_by_side '(fio|dbench|tree|mount|umount):.*|handed_out|unaccounted|new_taints'
 	[ -z "$(results '^converted .* failed')" ] || fault "$(results '^converted .* failed' | wc -l) loads failed"
@@ -105,7 +107,7 @@ growth() {
 run_many() {
 	local kind variant
 
-	guest 3600 COUNTS="$counts" READS=$reads
+	guest 3600 COUNTS="${counts// /:}" READS=$reads
 	results ':' | sed -n 's/^\([a-z]*\) many:\([a-z]*\):\([0-9.]*\):\([0-9]*\) \(.*\)/\2 \3 \1 \4 \5/p' >"$out/many.txt"
 	echo "A read of 4 KiB beside so many that wait (ns: median, p99, average; cifsd's CPU per reply):"
 	sed 's/^/  /' "$out/many.txt" | column -t
@@ -119,6 +121,9 @@ run_many() {
 	done
 }
 
+for dialect in $dialects; do
+	[[ " $all_dialects " = *" $dialect "* ]] || die "no dialect '$dialect': $all_dialects"
+done
 [ $# -gt 0 ] || set -- work faults speed many
 need smbd:samba mount.cifs:cifs-utils insmod:kmod busybox:busybox-static spatch:coccinelle
 [ "$*" = short ] || need fio:fio dbench:dbench killall:psmisc gnuplot:gnuplot-nox column:bsdextrautils

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What a small read costs beside $COUNTS requests that wait at the server: change
-# notifies, and locks that a second connection holds.
+# What a small read costs beside $COUNTS (separated by colons) requests that wait at the
+# server: change notifies, and locks that a second connection holds.
 
 . "${0%/*}/smbd.sh"
 . "${0%/*}/cifs-lib.sh"
@@ -10,7 +10,7 @@
 
 # measure KIND DIALECT HELD
 measure() {
-	for count in $COUNTS; do
+	for count in $(echo "$COUNTS" | tr : ' '); do
 		if ./hold "$1" "$3" "$count" $mnt/file "$READS" >/tmp/hold.out; then
 			result "many:$1:$2:$count" "$(cat /tmp/hold.out)"
 		else

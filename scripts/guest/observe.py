@@ -126,7 +126,15 @@ def check_stats(path):
     return stats["in_use"]
 
 
-def check_top(path, atlas):
+def rate_of(path):
+    """Requests per second, from two times two lines: associated N, and the time"""
+    with open(path) as file:
+        words = [float(line.split()[-1]) for line in file]
+    return (words[2] - words[0]) / (words[3] - words[1])
+
+
+def check_top(path, atlas, rate_path):
+    rate = rate_of(rate_path)
     with open(path) as file:
         text = file.read()
     if "\033" in text:
@@ -140,6 +148,8 @@ def check_top(path, atlas):
         row = [row.split() for row in rows if row.startswith(f"{atlas} ")]
         if not row or not re.match(r"[1-9]\d*/50$", row[0][1]) or float(row[0][2]) <= 0:
             fail(f"midatlas-top has no {atlas} at work: {rows}")
+        if not rate / 5 < float(row[0][2]) < rate * 5:
+            fail(f"midatlas-top has {row[0][2]} requests/s, of {rate:.0f}")
     print(f"{row[0][1]} in flight, {row[0][2]} requests/s")
 
 

@@ -88,11 +88,14 @@ dmesg | grep -q "midatlas: $atlas: 12 requests were given up" || fail "no warnin
 signal_smbd STOP
 echo 10 | dd of=${result%/*}/submit oflag=nonblock status=none || fail "cannot submit"
 await $result in_flight -eq 10
+sleep 0.5
 cat "$stats" >/tmp/stats
 check stats /tmp/stats
+awk '/^oldest_ms/ && ($2 < 490 || $2 > 30000) { exit 1 }' /tmp/stats || fail "ten wait for half a second: $(tail -n 1 /tmp/stats)"
 cat $atlases/"$atlas"/inflight >/tmp/inflight
 check inflight /tmp/inflight
 [ "$(grep -c live /tmp/inflight)" -eq 10 ] || fail "not 10 live: $(cat /tmp/inflight)"
+awk '$4 == "live" && ($3 < 490 || $3 > 30000) { exit 1 }' /tmp/inflight || fail "not half a second old: $(cat /tmp/inflight)"
 signal_smbd CONT
 rmmod smbecho || fail "smbecho does not unload"
 [ ! -e "$atlases/$atlas" ] || fail "the folder is still there"
@@ -114,8 +117,11 @@ watch=$!
 load samples/smbecho.ko requests=100000000 || fail "smbecho.ko does not load"
 atlas=$(atlas_of smbecho)
 await $result replied -gt 1000
+stats=$atlases/$atlas/stats
+{ grep ^associated "$stats"; cut -d ' ' -f 1 /proc/uptime; } >/tmp/rate
 /tmp/midatlas-top -n 2 -d 0.5 >/tmp/top || fail "midatlas-top fails"
-check top /tmp/top "$atlas"
+{ grep ^associated "$stats"; cut -d ' ' -f 1 /proc/uptime; } >>/tmp/rate
+check top /tmp/top "$atlas" /tmp/rate
 tell "midatlas-top: $(cat /tmp/verdict)"
 rmmod smbecho || fail "smbecho does not unload"
 

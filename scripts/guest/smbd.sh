@@ -17,6 +17,7 @@ start_smbd() {
 		[global]
 		server role = standalone server
 		server min protocol = NT1
+		server signing = auto
 		map to guest = Bad User
 		guest account = root
 		interfaces = lo
