@@ -15,5 +15,7 @@ for module in $(echo "$MODULES" | tr , ' '); do
 	load "./$module.ko" part="${PART:-1}" || fail "$module.ko does not load"
 	rmmod "$module" || fail "$module does not unload"
 done
+left=$(ls /sys/kernel/debug/midatlas)
+[ -z "$left" ] || fail "left in debugfs: $left"
 rmmod midwindow midatlas || fail "the modules do not unload"
 done_well
