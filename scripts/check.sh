@@ -25,15 +25,13 @@ beside=$!
 trap 'kill -- -$beside; trap - INT; kill -INT $$' INT TERM
 
 PART=${PART:-5} step "KUnit under UML" run 900 kunit.sh
-{
-	step "load and unload under UML" run 900 lifecycle.sh
-	step "tracepoints, debugfs and midatlas-top" run 900 observe.sh
-} &
+step "load and unload under UML" run 900 lifecycle.sh &
 guests=$!
 MODE=smoke step "short benchmark, of correctness" run 900 bench.sh
 REQUESTS=20000 step "short demo" run 900 demo.sh
 FRAMES=20000 BEHAVIOURS=repeated,truncated,short,too_long,reset_in_frame,storm \
 	step "hostile server" run 900 hostile.sh
+step "tracepoints, debugfs and midatlas-top" run 900 observe.sh
 step "cifs on midatlas" run 900 cifs.sh short
 wait $guests
 wait $beside || [ "$(failed)" -gt 0 ] || step "the steps without a guest" false
