@@ -1639,7 +1639,8 @@ static struct mid_entry *mid_window_quarantine(struct mid_window *w,
  * called for its late reply, which returns %NULL and is counted as late, or
  * until the quarantine has passed, or the connection.  At most a quarter of
  * %MID_ATLAS_MAX_MIDS are remembered: beyond that the one whose quarantine would
- * end first is forgotten early.
+ * end first is forgotten early.  mid_window_claim_all() forgets them all, and
+ * mid_window_claim_older() those of its age.
  *
  * Context: Any context but NMI.
  * Return: true if @id still had @ctx, which the caller now owns; false, with
