@@ -598,6 +598,7 @@ class Storm:
 
     def run(self):
         self.conn.negotiate(mpx=self.random.choice((1, 3, 50, 50, 50, 1000, 65535)))
+        self.guessed()	# as long as some MIDs were never in use
         while True:
             idle = not self.open and not self.held
             for echo in self.conn.waiting(0.01 if idle else 0.0001):
