@@ -12,7 +12,7 @@ hostile=guest/hostile.py
 deadline=500
 
 # The client's results as variables, these among them
-state='' replied=0 unknown=0 stale=0 late=0 unsolicited=0 malformed=0 mismatches=0
+state='' replied=0 unknown=0 stale=0 late=0 unsolicited=0 malformed=0 mismatches=0 connections=0
 read_result() {
 	while read -r key value; do
 		eval "$key=\$value"
