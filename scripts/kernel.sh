@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # kernel.sh [CONFIG [PATCH]]: prints the path of a built UML kernel (binary
-# "linux", tree "source"), which it builds once into the cache: the one of
-# scripts/uml.config, or that of another config (or of $CONFIG) and a patched copy of
-# the tree. A config that says "# ARCH=x86_64" is one for QEMU (binary "bzImage").
+# "linux", tree "source"), which it builds once into the cache: that of another config
+# (or of $CONFIG), if wanted from a patched copy of the tree; else the one that all
+# tests share, of scripts/uml.config and, in the one version that it is for,
+# scripts/uml.patch. A config that says "# ARCH=x86_64" is one for QEMU (binary "bzImage").
 #
 # The folder is named after the version, the config and the patch. Its file "ready" is
 # written last and lists the checksums of what the build made: a folder without
@@ -12,11 +13,6 @@
 # built anew.
 
 . "$(dirname "$0")/lib.sh"
-
-config=${1:-${CONFIG:-$top/scripts/uml.config}} patch=${2:-}
-arch=$(sed -n 's/^# ARCH=//p' "$config")
-arch=${arch:-um} binary=linux
-[ "$arch" = um ] || binary=bzImage
 
 # Options that older kernels do not have are told; any other loss is an error.
 check_config() {
@@ -72,11 +68,18 @@ build() {
 
 machine=$(uname -m)
 [ "$machine" = x86_64 ] || die "UML needs an x86_64 machine, this is $machine: 'make modules' builds for it"
-[ "$arch" = um ] || need /usr/include/gelf.h:libelf-dev
 need gcc:gcc make:make flex:flex bison:bison bc:bc perl:perl patch:patch /usr/include/stdlib.h:libc6-dev
 
 src=$("$top/scripts/source.sh")
 version=$(make -s -C "$src" kernelversion)
+config=${1:-${CONFIG:-}} patch=${2:-}
+if [ -z "$config" ]; then
+	config=$top/scripts/uml.config
+	[ -n "${KSRC:-}" ] || [[ $version != 7.3?(.*) ]] || patch=$top/scripts/uml.patch
+fi
+arch=$(sed -n 's/^# ARCH=//p' "$config")
+arch=${arch:-um} binary=linux
+[ "$arch" = um ] || { binary=bzImage; need /usr/include/gelf.h:libelf-dev; }
 out=$cache/${arch/um/uml}-$version-$(cat "$config" ${patch:+"$patch"} <(echo "$src") | sha256sum | cut -c 1-8)
 lock "${out##*/}"
 
