@@ -1413,13 +1413,14 @@ static void run_claim_race(void *arg, int side)
 static void racing_dissociates_give_each_context_to_one(struct kunit *test)
 {
 	struct claim_race *r = test_alloc(test, sizeof(*r));
+	unsigned int turns;
 
 	r->atlas = mirror_create(test, CLAIMS, CLAIMS)->atlas;
-	race(test, run_claim_race, r);
+	turns = race_until(r->won[0] && r->won[1], test, run_claim_race, r);
 	kunit_info(test, "CPUs won %u and %u of %u MIDs\n", r->won[0],
-		   r->won[1], CLAIMS * CLAIM_ROUNDS);
+		   r->won[1], turns * CLAIMS * CLAIM_ROUNDS);
 	KUNIT_EXPECT_EQ(test, r->wrong, 0);
-	KUNIT_EXPECT_EQ(test, r->won[0] + r->won[1], CLAIMS * CLAIM_ROUNDS);
+	KUNIT_EXPECT_EQ(test, r->won[0] + r->won[1], turns * CLAIMS * CLAIM_ROUNDS);
 	KUNIT_EXPECT_GT(test, r->won[0], 0);
 	KUNIT_EXPECT_GT(test, r->won[1], 0);
 }
@@ -1432,6 +1433,7 @@ static void racing_dissociates_give_each_context_to_one(struct kunit *test)
 struct replace_race {
 	struct claim_race claim;
 	unsigned int replaced;
+	unsigned int refused;
 };
 
 static void replace_race_judge(struct replace_race *r)
@@ -1445,7 +1447,9 @@ static void replace_race_judge(struct replace_race *r)
 
 		if (reassociated == old_ctx && dissociated == new_ctx)
 			r->replaced++;
-		else if (reassociated || dissociated != old_ctx)
+		else if (!reassociated && dissociated == old_ctx)
+			r->refused++;
+		else
 			r->claim.wrong++;
 	}
 }
@@ -1475,14 +1479,16 @@ static void run_replace_race(void *arg, int side)
 static void reassociate_racing_dissociate_returns_each_context_once(struct kunit *test)
 {
 	struct replace_race *r = test_alloc(test, sizeof(*r));
+	unsigned int turns, all;
 
 	r->claim.atlas = mirror_create(test, CLAIMS, CLAIMS)->atlas;
-	race(test, run_replace_race, r);
-	kunit_info(test, "reassociate came first %u times of %u\n", r->replaced,
-		   CLAIMS * REPLACE_ROUNDS);
+	turns = race_until(r->replaced && r->refused, test, run_replace_race, r);
+	all = turns * CLAIMS * REPLACE_ROUNDS;
+	kunit_info(test, "reassociate came first %u times of %u\n", r->replaced, all);
 	KUNIT_EXPECT_EQ(test, r->claim.wrong, 0);
+	KUNIT_EXPECT_EQ(test, r->replaced + r->refused, all);
 	KUNIT_EXPECT_GT(test, r->replaced, 0);
-	KUNIT_EXPECT_LT(test, r->replaced, CLAIMS * REPLACE_ROUNDS);
+	KUNIT_EXPECT_GT(test, r->refused, 0);
 }
 
 /* One MID; contexts 1, 2, 3, ... are put into it, by one side or by both. */
@@ -1540,6 +1546,10 @@ static void run_swap_against_map(void *arg, int side)
 	struct swap_race *r = arg;
 	unsigned long nr, last = 0;
 
+	if (side == 0) {
+		r->done = false;
+		mid_atlas_reassociate(r->atlas, r->mid, nr_ctx(0));
+	}
 	meet(&r->arrivals);
 	if (side == 0) {
 		for (nr = 1; nr <= REPLACEMENTS; nr++)
@@ -1563,12 +1573,13 @@ static void map_racing_reassociate_sees_one_of_the_two(struct kunit *test)
 {
 	struct swap_race *r = test_alloc(test, sizeof(*r));
 	struct mirror *m = mirror_create(test, 50, 50);
+	unsigned int turns;
 
 	r->atlas = m->atlas;
 	KUNIT_ASSERT_EQ(test, 0, mirror_associate(m, nr_ctx(0), &r->mid));
-	race(test, run_swap_against_map, r);
+	turns = race_until(r->changes, test, run_swap_against_map, r);
 	kunit_info(test, "the mapper saw %lu of %u changes\n", r->changes,
-		   REPLACEMENTS);
+		   turns * REPLACEMENTS);
 	KUNIT_EXPECT_EQ(test, r->wrong[0], 0);
 	KUNIT_EXPECT_EQ(test, r->wrong[1], 0);
 	KUNIT_EXPECT_GT(test, r->changes, 0);
@@ -1709,16 +1720,17 @@ static void stale_mid_never_reaches_a_racing_later_use(struct kunit *test)
 {
 	struct stale_race *r = test_alloc(test, sizeof(*r));
 	struct mirror *m = mirror_create(test, 1, 1);
+	unsigned int turns;
 
 	r->atlas = m->atlas;
 	r->freed = mirror_take(m);
 	mirror_dissociate(m, r->freed);
-	race(test, run_stale_race, r);
+	turns = race_until(r->tried > STALE_CYCLES, test, run_stale_race, r);
 	kunit_info(test, "%lu tries while the slot had %u uses\n", r->tried,
-		   STALE_CYCLES * STALE_ROUNDS);
+		   turns * STALE_CYCLES * STALE_ROUNDS);
 	KUNIT_EXPECT_EQ(test, r->wrong[0], 0);
 	KUNIT_EXPECT_EQ(test, r->wrong[1], 0);
-	KUNIT_EXPECT_GT(test, r->tried, STALE_ROUNDS);
+	KUNIT_EXPECT_GT(test, r->tried, STALE_CYCLES);
 }
 
 /*
@@ -1815,14 +1827,15 @@ static void map_sees_a_context_only_when_it_is_fully_written(struct kunit *test)
 	struct letter_race *r = test_alloc(test, sizeof(*r));
 	struct mirror *m = mirror_create(test, MID_ATLAS_MAX_MIDS,
 					 MID_ATLAS_MAX_MIDS);
+	unsigned int turns;
 
 	mirror_fill(m);
 	r->atlas = m->atlas;
 	r->mid = 0x1234;
 	mirror_dissociate(m, r->mid);
-	race(test, run_letter_race, r);
+	turns = race_until(r->seen, test, run_letter_race, r);
 	kunit_info(test, "%u of %u contexts were seen\n", r->seen,
-		   LETTERS * LETTER_ROUNDS);
+		   turns * LETTERS * LETTER_ROUNDS);
 	KUNIT_EXPECT_EQ(test, r->refused, 0);
 	KUNIT_EXPECT_EQ(test, r->torn, 0);
 	KUNIT_EXPECT_EQ(test, r->late, 0);

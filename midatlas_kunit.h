@@ -10,6 +10,7 @@
 #include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/cpumask.h>
+#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/math.h>
 #include <linux/moduleparam.h>
@@ -106,6 +107,24 @@ static inline void race(struct kunit *test, void (*run)(void *, int), void *arg)
 	for (side = 0; side < 2; side++)
 		wait_for_completion(&racer[side].done);
 }
+
+/*
+ * race(), and again until @met: two CPUs that others have a use for, as under a
+ * hypervisor, may not run at the same time for longer than a race takes.  Evaluates
+ * to how often it was run.
+ */
+#define RACE_PATIENCE	(20 * HZ)
+#define race_until(met, test, run, arg)					\
+({									\
+	unsigned long __end = jiffies + RACE_PATIENCE;			\
+	unsigned int __turns = 0;					\
+									\
+	do {								\
+		race(test, run, arg);					\
+		__turns++;						\
+	} while (!(met) && time_before(jiffies, __end));		\
+	__turns;							\
+})
 
 /* Each side waits here for the other; again and again on one counter. */
 static inline void meet(atomic_t *arrivals)

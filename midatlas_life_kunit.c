@@ -2256,12 +2256,6 @@ static struct kunit_suite irq_suite = {
  * Two CPUs
  */
 
-/*
- * Where two busy CPUs may never meet, as under a hypervisor that has others to
- * run, a race is run again, so often at most.
- */
-#define RACE_TURNS	10
-
 static int race_cpu(int side)
 {
 	return cpumask_nth(side, cpu_online_mask);
@@ -2371,8 +2365,12 @@ static void put_race_submit(struct put_race *r)
 		c = counted_new(r);
 		if (!c)
 			break;
-		if (mid_atlas_associate(r->l->atlas, c, &r->mid, GFP_KERNEL) ||
-		    mid_atlas_dissociate(r->l->atlas, r->mid) != c)
+		if (mid_atlas_associate(r->l->atlas, c, &r->mid, GFP_KERNEL))
+			atomic_inc(&r->wrong);
+		/* Long enough to be found, now and then. */
+		if (n % 64 == 0)
+			udelay(1);
+		if (mid_atlas_dissociate(r->l->atlas, r->mid) != c)
 			atomic_inc(&r->wrong);
 		counted_put(c);
 		cond_resched();
@@ -2402,6 +2400,8 @@ static void run_put_race(void *arg, int side)
 {
 	struct put_race *r = arg;
 
+	if (side == 0)
+		r->done = false;
 	meet(&r->arrivals);
 	if (side == 0)
 		put_race_submit(r);
@@ -2412,18 +2412,15 @@ static void run_put_race(void *arg, int side)
 static void map_get_racing_the_last_put_leaks_nothing_and_finds_nothing_dead(struct kunit *test)
 {
 	struct put_race *r = test_alloc(test, sizeof(*r));
-	unsigned int turn = 0;
+	unsigned int turns;
 
 	r->l = full_life(test, MID_ATLAS_MAX_MIDS, MID_ATLAS_MAX_MIDS);
 	/* One is free, and its MID is always the same. */
 	mid_atlas_dissociate(r->l->atlas, r->l->mid[0]);
 	r->mid = r->l->mid[0];
-	do {
-		r->done = false;
-		race(test, run_put_race, r);
-	} while (!r->got && ++turn < RACE_TURNS);
+	turns = race_until(r->got, test, run_put_race, r);
 	rcu_barrier();
-	kunit_info(test, "%u of %u requests were found\n", r->got, PUTS);
+	kunit_info(test, "%u of %u requests were found\n", r->got, turns * PUTS);
 	KUNIT_EXPECT_EQ(test, atomic_read(&r->wrong), 0);
 	KUNIT_EXPECT_EQ(test, atomic_read(&r->alive), 0);
 	KUNIT_EXPECT_GT(test, r->got, 0);
@@ -2490,6 +2487,8 @@ static void run_mark_race(void *arg, int side)
 {
 	struct mark_race *r = arg;
 
+	if (side == 0)
+		r->done = false;
 	meet(&r->arrivals);
 	if (side == 0)
 		mark_race_use(r);
@@ -2500,15 +2499,11 @@ static void run_mark_race(void *arg, int side)
 static void map_sees_contexts_only_whatever_becomes_of_the_mid(struct kunit *test)
 {
 	struct mark_race *r = test_alloc(test, sizeof(*r));
-	unsigned int turn = 0;
 
 	r->l = full_life(test, MID_ATLAS_MAX_MIDS, MID_ATLAS_MAX_MIDS);
 	r->mid = r->l->mid[0];
 	mid_atlas_dissociate(r->l->atlas, r->mid);
-	do {
-		r->done = false;
-		race(test, run_mark_race, r);
-	} while (r->seen < 2 && ++turn < RACE_TURNS);
+	race_until(r->seen >= 2, test, run_mark_race, r);
 	kunit_info(test, "%u contexts were seen\n", r->seen);
 	KUNIT_EXPECT_EQ(test, r->wrong, 0);
 	KUNIT_EXPECT_EQ_MSG(test, r->strange, 0, "%#lx is no context of it",
@@ -2707,14 +2702,11 @@ static void run_claim_race(void *arg, int side)
 static void context_goes_to_one_of(struct kunit *test)
 {
 	struct claim_race *r = test_alloc(test, sizeof(*r));
-	unsigned int turn = 0;
 
 	r->rivals = test->param_value;
 	/* A quarter of the maximum may be in quarantine: all of them. */
 	r->l = life_create(test, 4 * CLAIMS, 4 * CLAIMS);
-	do {
-		race(test, run_claim_race, r);
-	} while ((!r->won[0] || !r->won[1]) && ++turn < RACE_TURNS);
+	race_until(r->won[0] && r->won[1], test, run_claim_race, r);
 	kunit_info(test, "%s: %u and %u\n", r->rivals->desc, r->won[0], r->won[1]);
 	KUNIT_EXPECT_EQ(test, r->wrong[0] + r->wrong[1], 0);
 	KUNIT_EXPECT_GT(test, r->won[0], 0);
@@ -2942,6 +2934,7 @@ static void fate_race_inherit(struct fate_race *r)
 static void no_wake_up_is_lost_when_waiters(struct kunit *test)
 {
 	struct fate_race *r = test_alloc(test, sizeof(*r));
+	unsigned long end = jiffies + RACE_PATIENCE;
 	unsigned int round, i;
 
 	stay_on_side(test, 0);
@@ -2952,7 +2945,9 @@ static void no_wake_up_is_lost_when_waiters(struct kunit *test)
 		r->victim[i] = waiter_create(r->l, race_cpu(1));
 		r->heir[i] = waiter_create(r->l, race_cpu(i % 2));
 	}
-	for (round = 0; round < PART_OF(r->fate->rounds); round++) {
+	for (round = 0; round < PART_OF(r->fate->rounds) ||
+	     (time_before(jiffies, end) &&
+	      (!r->died || r->died == round * VICTIMS)); round++) {
 		fate_race_queue(r);
 		fate_race_free(r);
 		fate_race_inherit(r);

@@ -45,35 +45,32 @@ phases() {
 	esac
 }
 
-# The virtual CPUs of the guest stay where they are, each on a core of its own, and,
-# if we may, before all others who want that core.
-settle() {
-	local cores pid thread i=0
+# Before all others who want its cores, if we may
+go_first() {
+	local pid thread
 
-	mapfile -t cores < <(lscpu -p=cpu,core | awk -F, '!/#/ && !seen[$2]++ { print $1 }')
+	[ "$(id -u)" -eq 0 ] || return 0
 	until pid=$(cat "$work/uml/pid" 2>/dev/null) && [ -n "$pid" ]; do
 		sleep 0.1
 	done
 	sleep 0.3
-	[ "$(id -u)" -ne 0 ] || echo -20 >"/proc/$pid/autogroup" || true
+	echo -20 >"/proc/$pid/autogroup" || true
 	for thread in /proc/"$pid"/task/*; do
-		thread=${thread##*/}
-		taskset -cp "${cores[i++ % ${#cores[@]}]}" "$thread" || true
-		[ "$(id -u)" -ne 0 ] || renice -n -20 -p "$thread" || true
+		renice -n -20 -p "${thread##*/}" || true
 	done
 } >/dev/null 2>&1
 
 # Runs each phase, and leaves the lines of all in results.csv
 measure() {
-	local parameters settler
+	local parameters first
 
 	while read -r parameters; do
 		rm -rf "$work/uml"
-		settle &
-		settler=$!
-		"$top/scripts/uml.sh" "$kernel" "$work" bench.sh PARAMETERS="${parameters// /:}" ||
+		go_first &
+		first=$!
+		PINNED=yes "$top/scripts/uml.sh" "$kernel" "$work" bench.sh PARAMETERS="${parameters// /:}" ||
 			die "a result was wrong or the guest failed"
-		kill "$settler" 2>/dev/null || true
+		kill "$first" 2>/dev/null || true
 		sed -n 's/^= //p' "$work/console.log" >>"$work/results.csv"
 	done < <(phases)
 	sed -i '2,${/^test,/d}' "$work/results.csv"
@@ -85,7 +82,7 @@ venue() {
 	echo "host_kernel $(uname -r)"
 	echo "host_cpus $(nproc)"
 	echo "hypervisor $(lscpu | sed -n 's/^Hypervisor vendor: *//p' | grep . || sed -n '/^flags.*\<hypervisor\>/{s/.*/it does not say which/p;q}' /proc/cpuinfo | grep . || echo none)"
-	echo "kernel UML $(make -s -C "$kernel/source" kernelversion), with the barriers, per-CPU data and interrupt masking of x86 (bench/uml.patch)"
+	echo "kernel UML $(make -s -C "$kernel/source" kernelversion), with the barriers, per-CPU data and interrupt masking of x86 (scripts/uml.patch)"
 	echo "cpus $(sed -n 's/^@ Linux .*, \([0-9]*\) CPUs$/\1/p' "$work/console.log")"
 	echo "clocksource $(sed -n 's/^@ clocksource //p' "$work/console.log")"
 	echo "mode $mode"
@@ -94,8 +91,8 @@ venue() {
 }
 
 phases >/dev/null
-need insmod:kmod busybox:busybox-static python3:python3 gnuplot:gnuplot-nox taskset:util-linux
-own=("$top/bench/uml.config" "$top/bench/uml.patch")
+need insmod:kmod busybox:busybox-static python3:python3 gnuplot:gnuplot-nox
+own=("$top/bench/uml.config" "$top/scripts/uml.patch")
 [ "$mode" != smoke ] || own=()
 kernel=$("$top/scripts/kernel.sh" "${own[@]}")
 workdir bench

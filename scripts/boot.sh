@@ -46,8 +46,26 @@ judge() {
 	grep -aq '^@ done' "$1/console.log" || die "the guest failed or took over $2 s, see the end of $1/console.log"
 }
 
+# The virtual CPUs of a UML guest stay where they are, each on a core of its own: two that
+# share one never race. (The guest's processes stay there, too: it is to have none that
+# work.)
+pin_cpus() {
+	local cores pid thread i=0
+
+	mapfile -t cores < <(lscpu -p=cpu,core | awk -F, '!/#/ && !seen[$2]++ { print $1 }')
+	until pid=$(cat "$dir/uml/pid") && [ -n "$pid" ]; do
+		kill -0 "$guest" || return
+		sleep 0.1
+	done
+	sleep 0.3
+	for thread in /proc/"$pid"/task/*; do
+		taskset -cp "${cores[i++ % ${#cores[@]}]}" "${thread##*/}" || true
+	done
+} >/dev/null 2>&1
+
 # run_guest SECONDS DIR COMMAND...: with DIR/console.log as its console. The guest's
-# lines that begin with "@ " are shown as they come.
+# lines that begin with "@ " are shown as they come. With PINNED in the environment, as
+# above.
 #
 # Whatever ends the guest, its other processes are to go with it: one that is left
 # would hold the output open, and tee wait for ever. UML has a session of its own, and
@@ -63,6 +81,7 @@ run_guest() {
 	reader=$!
 	timeout -s KILL "$seconds" "$@" </dev/null >"$dir/console" 2>&1 &
 	guest=$!
+	[ -z "${PINNED:-}" ] || pin_cpus &
 	trap 'end_guest; trap - INT; kill -INT $$' INT TERM
 	wait $guest || true
 	end_guest

@@ -8,7 +8,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-need python3:python3 insmod:kmod busybox:busybox-static
+need python3:python3 insmod:kmod busybox:busybox-static taskset:util-linux
 kernel=$("$top/scripts/kernel.sh")
 workdir kunit
 build_modules "$kernel"
@@ -29,7 +29,7 @@ run_of() {
 	[ -n "$passed" ] || die "no test of $1 was run"
 }
 
-boot "$kernel" "$work" kunit.sh MODULES="${modules// /,}" ${SUITES:+"SUITES=$SUITES"} ${PART:+"PART=$PART"} || ended_badly=yes
+PINNED=yes boot "$kernel" "$work" kunit.sh MODULES="${modules// /,}" ${SUITES:+"SUITES=$SUITES"} ${PART:+"PART=$PART"} || ended_badly=yes
 sum=0
 for module in $modules; do
 	run_of "$module"
