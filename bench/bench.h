@@ -80,6 +80,7 @@ struct bench_peer {
 
 extern const struct bench_peer bench_f2;
 extern const struct bench_peer bench_array;
+extern const struct bench_peer bench_wide_array;
 extern const struct bench_peer bench_midatlas;
 extern const struct bench_peer bench_nopped;
 extern const struct bench_peer bench_untraced;

@@ -9,8 +9,15 @@
 
 #include "../loop.h"
 
+struct array_slot {
+	struct bench_req __rcu *req;
+#ifdef ARRAY_WIDE
+	u64 unused;
+#endif
+};
+
 struct array_table {
-	struct bench_req __rcu **slot;
+	struct array_slot *slot;
 };
 
 static void *array_create(unsigned int max)
@@ -39,7 +46,7 @@ static int array_associate(void *table, struct bench_req *req, u32 *id)
 {
 	struct array_table *t = table;
 
-	rcu_assign_pointer(t->slot[*id], req);
+	rcu_assign_pointer(t->slot[*id].req, req);
 	return 0;
 }
 
@@ -49,7 +56,7 @@ static noinline struct bench_req *array_map(void *table, u32 id)
 	struct bench_req *req;
 
 	rcu_read_lock();
-	req = rcu_dereference(t->slot[id]);
+	req = rcu_dereference(t->slot[id].req);
 	rcu_read_unlock();
 	return req;
 }
@@ -59,8 +66,11 @@ static struct bench_req *array_dissociate(void *table, u32 id, struct bench_req 
 	struct array_table *t = table;
 	struct bench_req *req = array_map(table, id);
 
-	RCU_INIT_POINTER(t->slot[id], NULL);
+	RCU_INIT_POINTER(t->slot[id].req, NULL);
 	return req;
 }
 
-BENCH_PEER(array, "array", .proposed = true, .lookup_only = true);
+#ifndef ARRAY_WIDE
+#define ARRAY_NAME "array"
+#endif
+BENCH_PEER(array, ARRAY_NAME, .proposed = true, .lookup_only = true);
