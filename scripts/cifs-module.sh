@@ -11,16 +11,17 @@ kernel=$1 dir=$2
 
 lock cifs
 key=$(cat "$top"/cifs/* "$top"/midatlas.h "$top"/midwindow.h "$top"/scripts/cifs-*.sh "$kernel/ready" | sha256sum)
-out=$cache/cifs-${key:0:8}
-if [ ! -e "$out/cifs.ko" ]; then
+out=$cache/cifs-of-$(basename "$kernel")
+if [ "$(cat "$out/key" 2>/dev/null)" != "$key" ]; then
 	workdir cifs-module
 	say "converting the cifs of $(basename "$kernel")"
 	"$top/scripts/cifs-convert.sh" "$kernel/source" "$work/tree"
 	make -C "$kernel" M="$work/tree/fs/smb" ARCH=um CONFIG_CIFS=m KBUILD_EXTRA_SYMBOLS="$dir/Module.symvers" \
 		-j"$(nproc)" modules 2>&1 | tee "$work/build.log" | progress "converted cifs" ||
 		die "the converted cifs does not build, see $work/build.log"
-	rm -rf "$cache"/cifs-*/
+	rm -rf "$out"
 	mkdir "$out"
 	mv "$work/tree/fs/smb/client/cifs.ko" "$out/"
+	echo "$key" >"$out/key"
 fi
 echo "$out/cifs.ko"

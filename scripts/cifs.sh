@@ -9,6 +9,7 @@
 #	faults	server killed, stopped; processes killed; unmount under load
 #	speed	throughput of both, in turn
 #	many	what a small read costs beside thousands of requests that wait
+#	checked	work and faults, both, under the kernel's sanitizers (scripts/kasan.config)
 #
 # Without PART: all but short. DIALECTS in the environment takes some of those of work.
 
@@ -47,6 +48,7 @@ guest() {
 	wait $!
 	grep -aq '^@ done' "$work/console.log" || fault "the guest failed or took over $limit s"
 	[ "$(value converted unaccounted)" = 0 ] || fault "$(value converted unaccounted) requests unaccounted for"
+	[ "$(value converted leaks)" = 0 ] || fault "$(value converted leaks) objects leaked"
 	[ -z "$(complaints converted)" ] || fault "the kernel complained about the converted cifs"
 }
 
@@ -68,14 +70,14 @@ run_short() {
 run_work() {
 	guest 3600 DIALECTS="${dialects// /:}"
 	echo "Seconds for the same work:"
-	side_by_side '(fio|dbench|tree|mount|umount):.*|handed_out|unaccounted|new_taints'
+	side_by_side '(fio|dbench|tree|mount|umount):.*|handed_out|unaccounted|new_taints|leaks'
 	[ -z "$(results '^converted .* failed')" ] || fault "$(results '^converted .* failed' | wc -l) loads failed"
 }
 
 run_faults() {
 	guest 1800
 	echo "Under faults (exit status of the load, verification errors):"
-	side_by_side '(restart|pause|silence|kill|umount):.*|handed_out|unaccounted|new_taints'
+	side_by_side '(restart|pause|silence|kill|umount):.*|handed_out|unaccounted|new_taints|leaks'
 	[ -z "$(results '^converted .*:(verify_errors|mounts_left) [^0]')" ] || fault "data was lost or a mount left"
 }
 
@@ -121,10 +123,16 @@ run_many() {
 	done
 }
 
+# In a process of its own, for it has another kernel
+run_checked() {
+	CONFIG=$top/scripts/kasan.config DIALECTS=${DIALECTS:-1.0 2.1 3.1.1,seal} "$0" work faults ||
+		fault "the sanitizers have found something"
+}
+
 for dialect in $dialects; do
 	[[ " $all_dialects " = *" $dialect "* ]] || die "no dialect '$dialect': $all_dialects"
 done
-[ $# -gt 0 ] || set -- work faults speed many
+[ $# -gt 0 ] || set -- work faults speed many checked
 need smbd:samba mount.cifs:cifs-utils insmod:kmod busybox:busybox-static spatch:coccinelle
 [ "$*" = short ] || need fio:fio dbench:dbench killall:psmisc gnuplot:gnuplot-nox column:bsdextrautils
 kernel=$("$top/scripts/kernel.sh")
@@ -134,7 +142,7 @@ build_modules "$kernel"
 cp "$("$top/scripts/cifs-module.sh" "$kernel" "$work")" "$work/"
 gcc -O2 -pthread -o "$work/hold" "$top/cifs/hold.c"
 for part; do
-	declare -F "run_$part" >/dev/null || die "no part '$part': short, work, faults, speed or many"
+	declare -F "run_$part" >/dev/null || die "no part '$part': short, work, faults, speed, many or checked"
 	"run_$part"
 done
 [ ${#wrong[@]} -eq 0 ] || die "FAILED: $(printf '%s; ' "${wrong[@]}")"

@@ -46,6 +46,17 @@ use() {
 # result KEY VALUE
 result() { echo "= $variant $1 $2"; }
 
+# leaks: how many objects kmemleak takes for lost, where the kernel has it
+leaks() {
+	cd /sys/kernel/debug || return
+	[ -e kmemleak ] || { echo 0; return; }
+	sleep 6
+	echo scan >kmemleak
+	cat kmemleak >&2
+	grep -c '^unreferenced' kmemleak
+	echo clear >kmemleak
+}
+
 # unuse: unloads the variant. The converted one accounts for every id then.
 unuse() {
 	tries=600
@@ -56,6 +67,7 @@ unuse() {
 	done
 	[ "$variant" = stock ] || account
 	result new_taints $(($(taints) - tainted))
+	result leaks "$(leaks)"
 }
 
 # The last line of a script that has run both variants: it is over, and the results
