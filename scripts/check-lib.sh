@@ -14,7 +14,7 @@ step() {
 	shift
 	log=$(mktemp "$work/log.XXXXXX")
 	"$@" >"$log" 2>&1 || { verdict=FAIL why=$'\n'"in $log:"$'\n'$(tail -n 30 "$log"); }
-	note=$(sed -n '/ the logs of this run /d;s/^midatlas: /: /p' "$log" | tail -n 1)
+	note=$(sed -n '/ the logs of this run \| waiting for another run /d;s/^midatlas: /: /p' "$log" | tail -n 1)
 	echo $verdict >>"$verdicts"
 	echo "$verdict $(printf %4d $((SECONDS - start))) s  $name$note$why"
 }
@@ -29,16 +29,20 @@ failed() { grep -c FAIL "$verdicts" || true; }
 # What the kernel's headers use and Debian's sparse does not know
 sparse="sparse -D__typeof_unqual__=__typeof__ '-D__builtin_strlen(s)=(sizeof(s)-1)'"
 
-# builds_clean KERNEL DIR: neither compiler nor linker nor sparse has anything to say,
-# and sparse was run: kbuild leaves it out when it finds it too old.
-builds_clean() {
-	"$top/scripts/modules.sh" "$1" "$2" W=1 C=2 CHECK="$sparse" >"$2.log" 2>&1 ||
+# builds KERNEL DIR [ARGUMENT...]: neither compiler nor linker nor checker has anything
+# to say
+builds() {
+	"$top/scripts/modules.sh" "$1" "$2" W=1 "${@:3}" >"$2.log" 2>&1 ||
 		{ cat "$2.log"; return 1; }
-	grep '^  CHECK .*midatlas\.c$' "$2.log" || { echo "sparse was not run"; return 1; }
 	! grep -iE 'warning:|error:' "$2.log" || return 1
 	echo "$1" >"$2/kernel"
 }
 
-build_step() {
-	step "W=1 and sparse for Linux $(cat "$1/include/config/kernel.release")" builds_clean "$@"
+# builds_sparsely KERNEL DIR: and sparse was run: kbuild leaves it out when it finds it
+# too old.
+builds_sparsely() {
+	builds "$1" "$2" C=2 CHECK="$sparse" || return
+	grep '^  CHECK .*midatlas\.c$' "$2.log" || { echo "sparse was not run"; return 1; }
 }
+
+release_of() { cat "$1/include/config/kernel.release"; }

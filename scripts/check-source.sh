@@ -34,11 +34,11 @@ shell_scripts() {
 
 headers=linux-headers-amd64
 ! grep -qs '^ID=ubuntu' /etc/os-release || headers=linux-headers-generic
-need sparse:sparse shellcheck:shellcheck perl:perl python3:python3 "/lib/modules/*/build:$headers"
+need shellcheck:shellcheck perl:perl python3:python3 "/lib/modules/*/build:$headers"
 cd "$top"
 tree=$("$top/scripts/source.sh")
 for build in /lib/modules/*/build; do
-	build_step "$build" "$(mktemp -d "$work/build.XXXXXX")"
+	step "W=1 for Linux $(release_of "$build")" builds "$build" "$(mktemp -d "$work/build.XXXXXX")"
 done
 step "checkpatch --strict" checkpatch
 step "a scenario of the model" scripts/model.sh "grow, grow"

@@ -15,7 +15,7 @@ kernel=$("$top/scripts/kernel.sh") || { echo "FAIL: there is no kernel to check 
 
 # All guests load the modules of the first step.
 export MIDATLAS_BUILT=$work/built
-build_step "$kernel" "$MIDATLAS_BUILT"
+step "W=1 and sparse for Linux $(release_of "$kernel")" builds_sparsely "$kernel" "$MIDATLAS_BUILT"
 
 # In a session of its own, for the kernel shares out its time by these
 # shellcheck disable=SC2016
