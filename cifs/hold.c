@@ -125,18 +125,20 @@ static long now(void)
 static long cifsd_time(void)
 {
 	FILE *stats = popen("cat /proc/[0-9]*/stat 2>/dev/null", "r");
-	long user, system, total = 0;
+	struct timespec ts;
+	clockid_t clock;
 	char line[1024];
+	long total = 0;
 
 	while (fgets(line, sizeof(line), stats)) {
-		char *rest = strstr(line, "(cifsd)");
-
-		if (rest && sscanf(rest, "%*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %ld %ld",
-				   &user, &system) == 2)
-			total += user + system;
+		if (!strstr(line, "(cifsd)"))
+			continue;
+		if (clock_getcpuclockid(atoi(line), &clock) || clock_gettime(clock, &ts))
+			die("a CPU clock of cifsd");
+		total += ts.tv_sec * 1000000000L + ts.tv_nsec;
 	}
 	pclose(stats);
-	return total * (1000000000L / sysconf(_SC_CLK_TCK));
+	return total;
 }
 
 static int compare(const void *a, const void *b)
