@@ -47,19 +47,23 @@ judge() {
 }
 
 # The virtual CPUs of a UML guest stay where they are, each on a core of its own: two that
-# share one never race. (The guest's processes stay there, too: it is to have none that
-# work.)
+# share one never race. The guest's processes stay on the core where they began: where
+# they are few they then need not be waked on another.
 pin_cpus() {
-	local cores pid thread i=0
+	local cores pid thread i
 
 	mapfile -t cores < <(lscpu -p=cpu,core | awk -F, '!/#/ && !seen[$2]++ { print $1 }')
 	until pid=$(cat "$dir/uml/pid") && [ -n "$pid" ]; do
 		kill -0 "$guest" || return
 		sleep 0.1
 	done
-	sleep 0.3
-	for thread in /proc/"$pid"/task/*; do
-		taskset -cp "${cores[i++ % ${#cores[@]}]}" "${thread##*/}" || true
+	# One that comes up later begins where the first one is.
+	for _ in 1 2 3 4; do
+		sleep 0.3
+		i=0
+		for thread in /proc/"$pid"/task/*; do
+			taskset -cp "${cores[i++ % ${#cores[@]}]}" "${thread##*/}" || true
+		done
 	done
 } >/dev/null 2>&1
 

@@ -6,6 +6,6 @@
 
 . "$(dirname "$0")/lib.sh"
 
-rm -rf "$cache"/linux-source-* "$cache"/uml-* "$cache"/x86_64-* "$cache"/debian-* "$cache"/*.partial "$cache"/*.lock "$cache/apt.log" \
-	"$cache/kunit-native" "$cache/run"
+rm -rf "$cache"/linux-source-* "$cache"/uml-* "$cache"/x86_64-* "$cache"/debian-* "$cache"/{modules,cifs}-of-* "$cache"/*.partial "$cache"/*.lock "$cache/apt.log" \
+	"$cache/herd" "$cache/kunit-native" "$cache/run"
 rmdir "$cache" 2>/dev/null || say "$cache holds other files too, which stay"

@@ -33,12 +33,12 @@ table() {
 
 [[ $requests =~ ^[1-9][0-9]{3,8}$ && $threads =~ ^[1-9][0-9]?$ ]] ||
 	die "give numbers, as REQUESTS=100000 (from 1000 on) THREADS=64 (up to 99)"
-need smbd:samba insmod:kmod busybox:busybox-static
+need smbd:samba insmod:kmod busybox:busybox-static taskset:util-linux
 kernel=$("$top/scripts/kernel.sh")
 workdir demo
 build_modules "$kernel"
 
-boot "$kernel" "$work" demo.sh REQUESTS="$requests" THREADS="$threads" ||
+PINNED=yes boot "$kernel" "$work" demo.sh REQUESTS="$requests" THREADS="$threads" ||
 	faults+=("the run did not end well")
 read_results
 

@@ -24,12 +24,12 @@ table() {
 
 [[ $frames =~ ^[1-9][0-9]{0,8}$ && $seed =~ ^[0-9]{1,9}$ && $behaviours =~ ^[a-z_,]+$ ]] ||
 	die "give numbers and names, as FRAMES=1000000 SEED=1 BEHAVIOURS=early,storm"
-need python3:python3 insmod:kmod busybox:busybox-static
+need python3:python3 insmod:kmod busybox:busybox-static taskset:util-linux
 kernel=$("$top/scripts/kernel.sh")
 workdir hostile
 build_modules "$kernel"
 
-boot "$kernel" "$work" hostile.sh FRAMES="$frames" SEED="$seed" BEHAVIOURS="$behaviours" ||
+PINNED=yes boot "$kernel" "$work" hostile.sh FRAMES="$frames" SEED="$seed" BEHAVIOURS="$behaviours" ||
 	faults+=("the run did not end well")
 read_results
 for kind in unknown stale late unsolicited malformed mismatches; do

@@ -125,15 +125,30 @@ copy_sources() {
 		tar -c --null -T -) | tar -x -C "$1"
 }
 
-# build_modules KERNEL: in $work. $MIDATLAS_BUILT is a folder where that was done before,
-# for the kernel that its file "kernel" names.
+# build_modules KERNEL: leaves them in $work. $MIDATLAS_BUILT is a folder where that was
+# done before, for the kernel that its file "kernel" names; what was last built for a kernel
+# is kept in the cache.
 build_modules() {
+	local built key
+	built=$cache/modules-of-$(basename "$1")
+
 	if [ "$(cat "${MIDATLAS_BUILT:-}/kernel" 2>/dev/null)" = "$1" ]; then
 		cp -al "$MIDATLAS_BUILT/." "$work/"
 		return
 	fi
-	"$top/scripts/modules.sh" "$1" "$work" >"$work/build.log" 2>&1 ||
-		die "the modules do not build, see $work/build.log"
+	copy_sources "$work"
+	key=$(cd "$work" && { find . -type f -print0 | sort -z | xargs -0 sha256sum
+		sha256sum "$1/ready" "$top/scripts/modules.sh"; } | sha256sum)
+	(
+		flock 7
+		if [ "$(cat "$built/key" 2>/dev/null)" != "$key" ]; then
+			rm -rf "$built"
+			"$top/scripts/modules.sh" "$1" "$built" >"$work/build.log" 2>&1 ||
+				die "the modules do not build, see $work/build.log"
+			echo "$key" >"$built/key"
+		fi
+		cp -alf "$built/." "$work/"
+	) 7>"$built.lock"
 }
 
 # boot KERNEL DIR SCRIPT [NAME=VALUE...]: in UML, or a kernel for real machines in QEMU
