@@ -38,7 +38,7 @@ kernel=$("$top/scripts/kernel.sh")
 workdir demo
 build_modules "$kernel"
 
-PINNED=yes boot "$kernel" "$work" demo.sh REQUESTS="$requests" THREADS="$threads" ||
+PINNED=${PINNED-yes} boot "$kernel" "$work" demo.sh REQUESTS="$requests" THREADS="$threads" ||
 	faults+=("the run did not end well")
 read_results
 

@@ -29,7 +29,7 @@ kernel=$("$top/scripts/kernel.sh")
 workdir hostile
 build_modules "$kernel"
 
-PINNED=yes boot "$kernel" "$work" hostile.sh FRAMES="$frames" SEED="$seed" BEHAVIOURS="$behaviours" ||
+PINNED=${PINNED-yes} boot "$kernel" "$work" hostile.sh FRAMES="$frames" SEED="$seed" BEHAVIOURS="$behaviours" ||
 	faults+=("the run did not end well")
 read_results
 for kind in unknown stale late unsolicited malformed mismatches; do
