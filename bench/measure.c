@@ -474,6 +474,14 @@ static int run_threads(struct bench_run *run)
 	return 0;
 }
 
+/* Where the part of the ids that is for load @i begins; it is as large as any depth. */
+static unsigned int run_first_id(const struct bench_run *run, unsigned int i)
+{
+	unsigned int max = run->c->max, nr = run->nr_loads;
+
+	return i * (max / nr) + min(i, max % nr);
+}
+
 static int run_fill(struct bench_run *run)
 {
 	unsigned int i;
@@ -490,7 +498,7 @@ static int run_fill(struct bench_run *run)
 			.below = load->depth,
 			.random = run->c->random,
 		};
-		load_propose(load, i * (run->c->max / run->nr_loads));
+		load_propose(load, run_first_id(run, i));
 		err = load_fill(load, run->peer);
 		if (err)
 			return err;
