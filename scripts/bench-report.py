@@ -155,8 +155,9 @@ class Bars:
             self.lines[-1]["note"] = f"; {text} {(min if least else max)(ratios):.2f}x"
 
     def ratios(self, test, order, of, to, keep=lambda size: True):
+        """Of all sizes but exactly full, where what is demanded is no speed"""
         for size in self.results.sizes(test, order):
-            if keep(size):
+            if keep(size) and size[0] != size[1]:
                 ratio = self.results.ratio(test, order, size, of, to)
                 yield ratio, f"{size[1]} of {size[0]}"
 
