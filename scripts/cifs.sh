@@ -16,7 +16,7 @@
 . "$(dirname "$0")/lib.sh"
 
 rounds=5
-reads=20000
+reads=5000
 all_dialects='1.0 1.0,sign 2.1 2.1,sign 3.0 3.0,sign 3.0,seal 3.1.1 3.1.1,sign 3.1.1,seal'
 dialects=${DIALECTS:-$all_dialects}
 counts='0 50 100 200 500 1000 2000 4000'
@@ -90,7 +90,7 @@ of() { results "^$1 $2 " | cut -d ' ' -f 3; }
 run_speed() {
 	local key ratio
 
-	guest $((60 + rounds * 120)) ROUNDS=$rounds
+	guest $((60 + rounds * 240)) ROUNDS=$rounds
 	echo "Throughput, median of $rounds (fio: operations/s, dbench: MB/s):"
 	printf '  %-28s%14s%14s%14s\n' '' stock converted ratio
 	for key in fio:1.0 fio:3.1.1 dbench:1.0 dbench:3.1.1; do
