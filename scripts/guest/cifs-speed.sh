@@ -40,7 +40,7 @@ taskset -ap 2 "$smbd" >/dev/null	# CPU 1, as will be those that it forks
 order='converted stock'
 for round in $(seq "$ROUNDS"); do
 	for each in $order; do
-		use $each
+		use "$each"
 		for dialect in 1.0 3.1.1; do
 			rate $dialect
 		done
