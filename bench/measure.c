@@ -429,11 +429,16 @@ static bench_loop_fn *run_loop(const struct bench_run *run, unsigned int i)
 	}
 }
 
+static unsigned int thread_cpu(unsigned int i)
+{
+	return cpumask_nth(i, cpu_online_mask);
+}
+
 /* A thread on each CPU; none of them runs yet. */
 static int run_create_threads(struct bench_run *run)
 {
-	unsigned int i, cpu = cpumask_first(cpu_online_mask);
 	struct task_struct *task;
+	unsigned int i;
 
 	for (i = 0; i < run->c->threads; i++) {
 		struct bench_thread *thread = &run->threads[i];
@@ -442,12 +447,11 @@ static int run_create_threads(struct bench_run *run)
 		thread->load = &run->loads[run_has_pairs(run) ? i / 2 : i];
 		thread->loop = run_loop(run, i);
 		thread->ok = true;
-		task = kthread_create(thread_main, thread, "midatlas_bench/%u", cpu);
+		task = kthread_create(thread_main, thread, "midatlas_bench/%u", i);
 		if (IS_ERR(task))
 			goto err;
-		kthread_bind(task, cpu);
+		kthread_bind(task, thread_cpu(i));
 		thread->task = task;
-		cpu = cpumask_next(cpu, cpu_online_mask);
 	}
 	return 0;
 
@@ -482,6 +486,16 @@ static unsigned int run_first_id(const struct bench_run *run, unsigned int i)
 	return i * (max / nr) + min(i, max % nr);
 }
 
+/* The CPU that sends out what load @i retires */
+static const struct cpumask *load_cpu(const struct bench_run *run, unsigned int i)
+{
+	return cpumask_of(thread_cpu(run_has_pairs(run) ? 2 * i : i));
+}
+
+/*
+ * Each load is filled on its own CPU.  A peer may have a hint for each CPU, and two
+ * that begin at one place stay there.
+ */
 static int run_fill(struct bench_run *run)
 {
 	unsigned int i;
@@ -499,6 +513,9 @@ static int run_fill(struct bench_run *run)
 			.random = run->c->random,
 		};
 		load_propose(load, run_first_id(run, i));
+		err = set_cpus_allowed_ptr(current, load_cpu(run, i));
+		if (err)
+			return err;
 		err = load_fill(load, run->peer);
 		if (err)
 			return err;
