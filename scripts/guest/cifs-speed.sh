@@ -9,7 +9,7 @@
 . "${0%/*}/cifs-lib.sh"
 . "${0%/*}/lib.sh"
 
-seconds=6
+seconds=10
 client='taskset 1'	# CPU 0
 
 # mount_here DIALECT[,OPTION...]: with its receiver on the client's CPU
