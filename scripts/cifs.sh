@@ -20,6 +20,7 @@ reads=5000
 all_dialects='1.0 1.0,sign 2.1 2.1,sign 3.0 3.0,sign 3.0,seal 3.1.1 3.1.1,sign 3.1.1,seal'
 dialects=${DIALECTS:-$all_dialects}
 counts='0 50 100 200 500 1000 2000 4000'
+most_locks=1000
 wrong=()
 out=$cache/cifs-results
 
@@ -112,7 +113,7 @@ growth() {
 run_many() {
 	local kind variant
 
-	guest 3600 COUNTS="${counts// /:}" READS=$reads
+	guest 2400 COUNTS="${counts// /:}" MOST_LOCKS=$most_locks READS=$reads
 	results ':' | sed -n 's/^\([a-z]*\) many:\([a-z]*\):\([0-9.]*\):\([0-9]*\) \(.*\)/\2 \3 \1 \4 \5/p' >"$out/many.txt"
 	echo "A read of 4 KiB beside so many that wait (ns: median, p99, average; cifsd's CPU per reply):"
 	sed 's/^/  /' "$out/many.txt" | column -t
