@@ -160,8 +160,10 @@
  * free, MID_HINTS of them, and its associates take these, the oldest first.  In
  * large tables they leave MID_KEPT there, as long as a walk through the next
  * region finds others, so that a MID rests a little even then; in small ones the
- * spare bits do that.  Now and then a tight CPU looks at one line, and ends it if
- * there is room.
+ * spare bits do that.  A CPU that has walked by as many slots as there are, and
+ * found none, takes what it frees itself, and walks only now and then: what it
+ * would find is what another CPU has just freed, who then has to look for its.  Now
+ * and then a tight CPU looks at one line, and ends it if there is room.
  *
  * The hints are like the other hint.  A slot that is noted is FREE in the table and
  * has its line's room bit set; whoever walks there takes it:
@@ -348,6 +350,7 @@ struct mid_table {
  * struct mid_cpu - what an atlas has on each CPU
  * @next: the slot where this CPU looks first for a free one, or MID_TIGHT
  * @from: where it walks while it is MID_TIGHT
+ * @barren: slots that it has walked by since it last found a free one there
  * @lean: lines in a row that had one free slot only
  * @put: hints that were added, ever
  * @got: hints that were used up
@@ -361,6 +364,7 @@ struct mid_table {
  */
 struct mid_cpu {
 	unsigned int next;
+	unsigned int barren;
 	u16 from;
 	u8 lean;
 	u8 put;
@@ -922,6 +926,13 @@ static bool mid_cpu_relaxes(struct mid_cpu *cpu, const struct mid_table *t)
 		(t->order > MID_KEPT_ORDER ? MID_LINE / 2 : MID_LINE);
 }
 
+/* May there be anything to find but what was freed here? */
+static bool mid_cpu_walks(const struct mid_cpu *cpu, const struct mid_table *t)
+{
+	return READ_ONCE(cpu->barren) <= t->mask ||
+	       READ_ONCE(cpu->associated) % MID_LOOK_EVERY == 0;
+}
+
 /* Nearly full: a slot from the rest of the region, or one that was freed here */
 static int mid_table_recall(struct mid_table *t, struct mid_cpu *cpu, u64 *word)
 {
@@ -931,9 +942,10 @@ static int mid_table_recall(struct mid_table *t, struct mid_cpu *cpu, u64 *word)
 	u8 got;
 	int i;
 
-	if (mid_cpu_hints(cpu) < kept) {
+	if (mid_cpu_hints(cpu) < kept && mid_cpu_walks(cpu, t)) {
 		i = mid_table_walk(t, from, end, word);
 		WRITE_ONCE(cpu->from, i < 0 ? end : i + 1);
+		WRITE_ONCE(cpu->barren, i < 0 ? READ_ONCE(cpu->barren) + end - from : 0);
 		if (i >= 0)
 			return i;
 	}
