@@ -119,7 +119,7 @@ run_many() {
 	sed 's/^/  /' "$out/many.txt" | column -t
 	gnuplot -e "dir='$out'" "$top/cifs/many.gp"
 	say "the table and its plot are $out/many.txt and $out/many.svg"
-	for kind in notify:3.1.1 lock:3.1.1 lock:1.0; do
+	for kind in notify:3.1.1 lock:3.1.1; do
 		for variant in stock converted; do
 			say "$kind, $variant: a reply beside 1000 costs $(growth $variant $kind) of one beside 50"
 		done

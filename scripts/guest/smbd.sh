@@ -22,7 +22,6 @@ start_smbd() {
 		server signing = auto
 		map to guest = Bad User
 		guest account = root
-		max mux = 16000
 		interfaces = lo
 		bind interfaces only = yes
 		smb ports = 445
