@@ -22,8 +22,6 @@ do for [column in '8 5'] {
 	plot \
 		rows('notify', '3.1.1', 'stock', int(column)) with linespoints lw 2 title 'stock, notifies, 3.1.1', \
 		rows('lock', '3.1.1', 'stock', int(column)) with linespoints lw 2 title 'stock, locks, 3.1.1', \
-		rows('lock', '1.0', 'stock', int(column)) with linespoints lw 2 title 'stock, locks, 1.0', \
 		rows('notify', '3.1.1', 'converted', int(column)) with linespoints lw 2 title 'midatlas, notifies, 3.1.1', \
-		rows('lock', '3.1.1', 'converted', int(column)) with linespoints lw 2 title 'midatlas, locks, 3.1.1', \
-		rows('lock', '1.0', 'converted', int(column)) with linespoints lw 2 title 'midatlas, locks, 1.0'
+		rows('lock', '3.1.1', 'converted', int(column)) with linespoints lw 2 title 'midatlas, locks, 3.1.1'
 }
