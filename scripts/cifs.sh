@@ -82,11 +82,10 @@ run_faults() {
 	[ -z "$(results '^converted .*:(verify_errors|mounts_left) [^0]')" ] || fault "data was lost or a mount left"
 }
 
-# median: of the numbers on stdin
-median() { sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
-
 # spread: the median of the numbers on stdin, between the least and the most
 spread() { sort -g | awk '{ v[NR] = $1 } END { printf "%s (%s-%s)", v[int((NR + 1) / 2)], v[1], v[NR] }'; }
+
+median() { spread | cut -d ' ' -f 1; }
 
 # of VARIANT KEY: all its results
 of() { results "^$1 $2 " | cut -d ' ' -f 3; }
@@ -138,7 +137,7 @@ for dialect in $dialects; do
 done
 [ $# -gt 0 ] || set -- work faults speed many checked
 need smbd:samba mount.cifs:cifs-utils insmod:kmod busybox:busybox-static spatch:coccinelle
-[ "$*" = short ] || need fio:fio dbench:dbench killall:psmisc gnuplot:gnuplot-nox column:bsdextrautils
+[ "$*" = short ] || need taskset:util-linux pgrep:procps fio:fio dbench:dbench killall:psmisc gnuplot:gnuplot-nox column:bsdextrautils
 kernel=$("$top/scripts/kernel.sh")
 workdir cifs
 mkdir -p "$out"
