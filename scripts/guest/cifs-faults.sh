@@ -58,17 +58,26 @@ silence() {
 	killall -CONT smbd
 }
 
-# Twelve processes that read, write, look and lock, and die in the middle of it
+# Twelve processes that read, write, look and lock, and die in the middle of it. (The
+# shell has another child, smbd.)
 slaughter() {
+	victims=
 	for n in 1 2 3; do
 		dd if=/dev/zero of=$mnt/load/w$n bs=1M count=64 2>/dev/null &
+		victims="$victims $!"
 		dd if=/dev/zero of=$mnt/load/d$n bs=256k count=64 oflag=direct 2>/dev/null &
+		victims="$victims $!"
 		cat $mnt/load/w$n >/dev/null 2>&1 &
+		victims="$victims $!"
 		find $mnt >/dev/null 2>&1 &
+		victims="$victims $!"
 	done
 	sleep "0.$1"
-	jobs -p | xargs kill -9 2>/dev/null
-	wait
+	# shellcheck disable=SC2086
+	{
+		kill -9 $victims 2>/dev/null
+		wait $victims
+	}
 }
 
 kills() {
