@@ -10,7 +10,8 @@
  * which a "hold keep" on another mount has locked.  When that many requests are in
  * flight, READS times one page of FILE is read from the server.  Prints what a read
  * took, in ns: median, 99th percentile and average, and the CPU time of cifsd for
- * each.  The threads are then killed.
+ * each, the median of batches: another guest of the host may have the CPU meanwhile.
+ * The threads are then killed.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -26,6 +27,7 @@
 #include <unistd.h>
 
 #define PAGE	4096
+#define BATCH	20	/* reads after which the clock of cifsd is looked at */
 #define PATIENCE 120	/* seconds */
 
 /* As in the kernel's fs/smb/client/cifs_ioctl.h: a filter and a flag, packed */
@@ -121,23 +123,32 @@ static long now(void)
 	return ts.tv_sec * 1000000000L + ts.tv_nsec;
 }
 
-/* What the threads of cifs that receive have used of the CPUs, in ns */
-static long cifsd_time(void)
+/* Leaves the clocks of the threads of cifs that receive, and returns how many. */
+static int cifsd_clocks(clockid_t *clocks, int max)
 {
 	FILE *stats = popen("cat /proc/[0-9]*/stat 2>/dev/null", "r");
-	struct timespec ts;
-	clockid_t clock;
 	char line[1024];
+	int n = 0;
+
+	while (fgets(line, sizeof(line), stats))
+		if (strstr(line, "(cifsd)") && n < max &&
+		    clock_getcpuclockid(atoi(line), &clocks[n++]))
+			die("a CPU clock of cifsd");
+	pclose(stats);
+	return n;
+}
+
+/* What they have used of the CPUs, in ns */
+static long cifsd_time(const clockid_t *clocks, int n)
+{
+	struct timespec ts;
 	long total = 0;
 
-	while (fgets(line, sizeof(line), stats)) {
-		if (!strstr(line, "(cifsd)"))
-			continue;
-		if (clock_getcpuclockid(atoi(line), &clock) || clock_gettime(clock, &ts))
+	while (n--) {
+		if (clock_gettime(clocks[n], &ts))
 			die("a CPU clock of cifsd");
 		total += ts.tv_sec * 1000000000L + ts.tv_nsec;
 	}
-	pclose(stats);
 	return total;
 }
 
@@ -151,28 +162,36 @@ static int compare(const void *a, const void *b)
 static void measure(const char *file, long reads)
 {
 	int fd = open(file, O_RDONLY | O_DIRECT);
-	long i, start, cpu, sum = 0, *took;
+	long i, start, now_used, used, sum = 0, *took, *cpu;
+	clockid_t clocks[8];
+	int n = cifsd_clocks(clocks, 8);
 	void *page;
 
 	took = calloc(reads, sizeof(*took));
-	if (!took || posix_memalign(&page, PAGE, PAGE))
+	cpu = calloc(reads / BATCH, sizeof(*cpu));
+	if (!took || !cpu || posix_memalign(&page, PAGE, PAGE))
 		die("memory");
 	if (fd < 0)
 		die(file);
 
-	cpu = cifsd_time();
+	used = cifsd_time(clocks, n);
 	for (i = 0; i < reads; i++) {
 		start = now();
 		if (pread(fd, page, PAGE, 0) != PAGE)
 			die("read");
 		took[i] = now() - start;
 		sum += took[i];
+		if (i % BATCH == BATCH - 1) {
+			now_used = cifsd_time(clocks, n);
+			cpu[i / BATCH] = (now_used - used) / BATCH;
+			used = now_used;
+		}
 	}
-	cpu = cifsd_time() - cpu;
 
 	qsort(took, reads, sizeof(*took), compare);
+	qsort(cpu, reads / BATCH, sizeof(*cpu), compare);
 	printf("%ld %ld %ld %ld\n", took[reads / 2], took[reads * 99 / 100],
-	       sum / reads, cpu / reads);
+	       sum / reads, cpu[reads / BATCH / 2]);
 }
 
 int main(int argc, char **argv)
@@ -180,7 +199,7 @@ int main(int argc, char **argv)
 	if (argc == 3 && !strcmp(argv[1], "keep"))
 		return keep(argv[2]);
 	if (argc != 6 || (strcmp(argv[1], "notify") && strcmp(argv[1], "lock")) ||
-	    atol(argv[3]) < 0 || atol(argv[5]) < 1) {
+	    atol(argv[3]) < 0 || atol(argv[5]) < BATCH) {
 		fprintf(stderr, "usage: hold notify|lock HELD COUNT FILE READS\n"
 			"       hold keep HELD\n");
 		return 2;
