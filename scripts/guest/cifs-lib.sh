@@ -88,6 +88,21 @@ mount_share() {
 	mount -t cifs //127.0.0.1/share "${2:-$mnt}" -o "user=root,pass=secret,ip=127.0.0.1,vers=$1"
 }
 
+# Where something is measured the client has one CPU and the server the other: where the
+# scheduler puts them makes more of a difference than any client does.
+on_client_cpu() { taskset 1 "$@"; }
+
+# server_apart SMBD: with those that it will fork
+server_apart() { taskset -ap 2 "$1" >/dev/null; }
+
+# mount_apart DIALECT[,OPTION...] [FOLDER]: with its receiver on the client's CPU
+mount_apart() {
+	mount_share "$@" || fail "no mount with vers=$1"
+	for thread in $(pgrep -x cifsd); do
+		taskset -p 1 "$thread" >/dev/null
+	done
+}
+
 # drop what is cached, so that it comes from the server
 drop_caches() {
 	sync

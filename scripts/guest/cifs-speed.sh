@@ -2,41 +2,31 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Throughput of both variants, in turn, $ROUNDS times: fio's IOPS with small random
-# reads and writes, and dbench's MB/s. The client has one CPU and the server the other:
-# where the scheduler puts them makes more of a difference than any client does.
+# reads and writes, and dbench's MB/s.
 
 . "${0%/*}/smbd.sh"
 . "${0%/*}/cifs-lib.sh"
 . "${0%/*}/lib.sh"
 
 seconds=10
-client='taskset 1'	# CPU 0
-
-# mount_here DIALECT[,OPTION...]: with its receiver on the client's CPU
-mount_here() {
-	mount_share "$1" || fail "no mount with vers=$1"
-	for thread in $(pgrep -x cifsd); do
-		taskset -p 1 "$thread" >/dev/null
-	done
-}
 
 # rate DIALECT: one round
 rate() {
-	mount_here "$1,cache=none"
-	$client fio --name=speed --directory=$mnt --rw=randrw --bs=4k --size=8m --numjobs=4 --time_based \
+	mount_apart "$1,cache=none"
+	on_client_cpu fio --name=speed --directory=$mnt --rw=randrw --bs=4k --size=8m --numjobs=4 --time_based \
 		--runtime=$seconds --group_reporting --minimal >/tmp/fio.log || fail "fio: $(tail -n 1 /tmp/fio.log)"
 	result "fio:$1" "$(tail -n 1 /tmp/fio.log | awk -F ';' '{ print $8 + $49 }')"
 	rm $mnt/speed.*
 	umount $mnt
-	mount_here "$1"
-	$client dbench -c /usr/share/dbench/client.txt -D $mnt -t $seconds 4 >/tmp/dbench.log || fail "dbench: $(tail -n 1 /tmp/dbench.log)"
+	mount_apart "$1"
+	on_client_cpu dbench -c /usr/share/dbench/client.txt -D $mnt -t $seconds 4 >/tmp/dbench.log || fail "dbench: $(tail -n 1 /tmp/dbench.log)"
 	result "dbench:$1" "$(awk '/^Throughput/ { print $2 }' /tmp/dbench.log)"
 	rm -rf $mnt/clients
 	umount $mnt
 }
 
 start_server
-taskset -ap 2 "$smbd" >/dev/null	# CPU 1, as will be those that it forks
+server_apart "$smbd"
 order='converted stock'
 for round in $(seq "$ROUNDS"); do
 	for each in $order; do
