@@ -1722,11 +1722,13 @@ static void mid_atlas_leave(struct mid_atlas *atlas)
 static int mid_waiter_enqueue(struct mid_atlas *atlas, struct mid_waiter *w)
 {
 	unsigned long flags;
+	int err = 0;
 
 	init_completion(&w->woken);
 	raw_spin_lock_irqsave(&atlas->lock, flags);
 	if (mid_atlas_draining(atlas)) {
-		w->err = -ESHUTDOWN;
+		err = -ESHUTDOWN;
+		w->err = err;
 	} else {
 		list_add_tail(&w->node, &atlas->waiters);
 		mid_atlas_set_mode(atlas, MID_MODE_WAITERS, true);
@@ -1734,7 +1736,7 @@ static int mid_waiter_enqueue(struct mid_atlas *atlas, struct mid_waiter *w)
 		smp_mb__after_atomic();
 	}
 	raw_spin_unlock_irqrestore(&atlas->lock, flags);
-	return w->err == -EAGAIN ? 0 : w->err;
+	return err;
 }
 
 /*

@@ -40,10 +40,11 @@ arm64)
 	;;
 esac
 
+# A socket for each CPU: the BIOS' table for kernels without ACPI has only those.
 mkdir -p "$dir/guest"
 cp "$top"/scripts/guest/* "$dir/guest/"
 run_guest "$seconds" "$dir" \
-	"${qemu[@]}" -accel tcg,thread=multi -smp $cpus -m 1024 -nodefaults -nographic -no-reboot \
+	"${qemu[@]}" -accel tcg,thread=multi -smp $cpus,sockets=$cpus -m 1024 -nodefaults -nographic -no-reboot \
 	-serial stdio -kernel "$image" "${args[@]}" -append "console=$console panic=-1 ignore_loglevel \
 root=root rootfstype=9p rootflags=$mount ro init=$dir/guest/$script MOUNT=$mount SCRIPT=$dir/guest/$script \
 END=reboot CPUS=$cpus KERNEL=$kernel WORK=$dir $*"
