@@ -8,9 +8,10 @@
  *
  * COUNT threads wait for a change in DIR, or for a lock on a byte of LOCKED each,
  * which a "hold keep" on another mount has locked.  When that many requests are in
- * flight, READS times one page of FILE is read from the server.  Prints what a read
- * took, in ns: median, 99th percentile and average, and the CPU time of cifsd for
- * each, the median of batches: another guest of the host may have the CPU meanwhile.
+ * flight, one page of FILE is read from the server READS times, at least 20.  Prints
+ * what a read took, in ns: median, 99th percentile and average, and the CPU time of
+ * cifsd for each, the median of batches: another guest of the host may have the CPU
+ * meanwhile.
  * The threads are then killed.
  */
 #define _GNU_SOURCE
@@ -130,10 +131,13 @@ static int cifsd_clocks(clockid_t *clocks, int max)
 	char line[1024];
 	int n = 0;
 
-	while (fgets(line, sizeof(line), stats))
-		if (strstr(line, "(cifsd)") && n < max &&
-		    clock_getcpuclockid(atoi(line), &clocks[n++]))
+	while (n < max && fgets(line, sizeof(line), stats)) {
+		if (!strstr(line, "(cifsd)"))
+			continue;
+		if (clock_getcpuclockid(atoi(line), &clocks[n]))
 			die("a CPU clock of cifsd");
+		n++;
+	}
 	pclose(stats);
 	return n;
 }
@@ -162,7 +166,7 @@ static int compare(const void *a, const void *b)
 static void measure(const char *file, long reads)
 {
 	int fd = open(file, O_RDONLY | O_DIRECT);
-	long i, start, now_used, used, sum = 0, *took, *cpu;
+	long i, start, later, used, sum = 0, *took, *cpu;
 	clockid_t clocks[8];
 	int n = cifsd_clocks(clocks, 8);
 	void *page;
@@ -182,9 +186,9 @@ static void measure(const char *file, long reads)
 		took[i] = now() - start;
 		sum += took[i];
 		if (i % BATCH == BATCH - 1) {
-			now_used = cifsd_time(clocks, n);
-			cpu[i / BATCH] = (now_used - used) / BATCH;
-			used = now_used;
+			later = cifsd_time(clocks, n);
+			cpu[i / BATCH] = (later - used) / BATCH;
+			used = later;
 		}
 	}
 

@@ -40,9 +40,10 @@ arm64)
 	;;
 esac
 
-# A socket for each CPU: the BIOS' table for kernels without ACPI has only those.
 mkdir -p "$dir/guest"
 cp "$top"/scripts/guest/* "$dir/guest/"
+# A socket for each CPU: of the cores of one, the table of the BIOS, which is what a
+# kernel without ACPI reads, has the first alone.
 run_guest "$seconds" "$dir" \
 	"${qemu[@]}" -accel tcg,thread=multi -smp $cpus,sockets=$cpus -m 1024 -nodefaults -nographic -no-reboot \
 	-serial stdio -kernel "$image" "${args[@]}" -append "console=$console panic=-1 ignore_loglevel \
