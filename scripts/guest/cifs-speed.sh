@@ -1,18 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Throughput of both variants, in turn, $ROUNDS times: fio's IOPS with small random
-# reads and writes, and dbench's MB/s.
+# Throughput of both variants, $RUNS times: fio's IOPS with small random reads and
+# writes, and what dbench does in a second. A run changes the variants every few seconds,
+# so that what disturbs the machine for longer disturbs both.
 
 . "${0%/*}/smbd.sh"
 . "${0%/*}/cifs-lib.sh"
 . "${0%/*}/lib.sh"
 
-seconds=10
+seconds=4
 
 # documents: a load for dbench, what an office program does with eight of them. dbench's
 # own does nothing but write for its first seconds, and is over in hours: what it says
-# after ten seconds is how far it came.
+# after a few seconds is how far it came.
 documents() {
 	dir='\clients\client1'
 	cat <<-END
@@ -48,34 +49,41 @@ documents() {
 	done
 }
 
-# rate DIALECT: one round
-rate() {
-	mount_apart "$1,cache=none"
+# fio_rate: operations a second. The files stay, for the next one.
+fio_rate() {
 	on_client_cpu fio --name=speed --directory=$mnt --rw=randrw --bs=4k --size=8m --numjobs=4 --time_based \
 		--runtime=$seconds --group_reporting --minimal >/tmp/fio.log || fail "fio: $(tail -n 1 /tmp/fio.log)"
-	result "fio:$1" "$(tail -n 1 /tmp/fio.log | awk -F ';' '{ print $8 + $49 }')"
-	rm $mnt/speed.*
-	umount $mnt
-	mount_apart "$1"
+	tail -n 1 /tmp/fio.log | awk -F ';' '{ print $8 + $49 }'
+}
+
+# dbench_rate: the same, whatever they are
+dbench_rate() {
 	on_client_cpu dbench -c /tmp/documents -D $mnt -t $seconds 4 >/tmp/dbench.log || fail "dbench: $(tail -n 1 /tmp/dbench.log)"
-	result "dbench:$1" "$(awk '/^Throughput/ { print $2 }' /tmp/dbench.log)"
 	rm -rf $mnt/clients
-	umount $mnt
+	awk -v s=$seconds '/^Throughput/ { print n / s } /^ Operation / { table = 1 } table { n += $2 }' /tmp/dbench.log
+}
+
+# rates: of the variant that is loaded
+rates() {
+	for dialect in 1.0 3.1.1; do
+		mount_apart "$dialect,cache=none"
+		result "fio:$dialect:$run" "$(fio_rate)"
+		umount $mnt
+		mount_apart "$dialect"
+		result "dbench:$dialect:$run" "$(dbench_rate)"
+		umount $mnt
+	done
 }
 
 start_server
 server_apart "$smbd"
 documents >/tmp/documents
-order='converted stock'
-for round in $(seq "$ROUNDS"); do
-	for each in $order; do
-		use "$each"
-		for dialect in 1.0 3.1.1; do
-			rate $dialect
-		done
+for run in $(seq "$RUNS"); do
+	for each in stock converted converted stock converted stock stock converted; do
+		use $each
+		rates
 		unuse
 	done
-	order="${order#* } ${order% *}"
-	tell "round $round of $ROUNDS"
+	tell "run $run of $RUNS"
 done
 finish
