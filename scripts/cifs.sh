@@ -101,9 +101,9 @@ run_speed() {
 
 	guest $((60 + runs * 360)) RUNS=$runs
 	echo "Operations a second, median, and the least and the most, of all; converted/stock, of $runs runs:"
-	printf '  %-14s%22s%22s%24s\n' '' stock converted ratio
+	printf '  %-14s%22s%22s%27s\n' '' stock converted ratio
 	for key in fio:1.0 fio:3.1.1 dbench:1.0 dbench:3.1.1; do
-		printf '  %-14s%22s%22s%24s\n' $key "$(rates stock $key | spread)" "$(rates converted $key | spread)" "$(ratios $key | spread)"
+		printf '  %-14s%22s%22s%27s\n' $key "$(rates stock $key | spread)" "$(rates converted $key | spread)" "$(ratios $key | spread)"
 		ratio=$(ratios $key | median)
 		awk "BEGIN { exit !($ratio >= 0.98) }" || fault "$key runs at $ratio of stock's speed"
 	done

@@ -14,7 +14,7 @@ read_results() {
 
 	while read -r key value; do
 		result[$key]=$value
-	done < <(sed -n 's/^= //p; s/.* smbecho: \(requests .*\)/\1/p' "${work:?}/console.log" | tr '=+,' '\n')
+	done < <(sed -n 's/\r$//; s/^= //p; s/.* smbecho: \(requests .*\)/\1/p' "${work:?}/console.log" | tr '=+,' '\n')
 }
 
 # row TEXT KEY OPERATOR VALUE [REMARK]: a line of the table, and what test(1) has
