@@ -262,12 +262,12 @@
 #define MID_LINE		4	/* slots that share a cache line */
 #define MID_FIRST_ORDER		6	/* log2 of the slots to begin with */
 #define MID_MAX_REGION		1024	/* slots that a CPU walks in one go */
+#define MID_NEAR		8	/* slots to look at before anything else */
 #define MID_HOME_ORDER		12	/* up to here a CPU may stay in its region */
 #define MID_HINTS		16	/* freed slots that a CPU remembers */
 #define MID_KEPT		8	/* of them it keeps so many back, if it can */
 #define MID_KEPT_ORDER		10	/* in larger tables than this */
 #define MID_LEAN		8	/* lines without a second slot: nearly full */
-#define MID_TIGHT		(~0u)	/* mid_cpu::next: nearly full, see the hints */
 #define MID_LOOK_EVERY		64	/* associates between looks whether it still is */
 #define MID_BLOCKED		((void *)~0ul)	/* the ctx of a slot without a MID */
 #define MID_MAX_QUARANTINE	BIT(30)	/* jiffies; half of what 32 bits order */
@@ -348,16 +348,16 @@ struct mid_table {
 
 /**
  * struct mid_cpu - what an atlas has on each CPU
- * @next: the slot where this CPU looks first for a free one, or MID_TIGHT
- * @from: where it walks while it is MID_TIGHT
+ * @next: the slot where this CPU looks next for a free one
  * @barren: slots that it has walked by since it last found a free one there
+ * @tight: the table is nearly full, as this CPU sees it
  * @lean: lines in a row that had one free slot only
  * @put: hints that were added, ever
  * @got: hints that were used up
  * @associated: contexts that this CPU put into the atlas
  * @dissociated: contexts that this CPU took out, not always the same ones
  * @peak: the largest difference of the two that a dissociate has seen
- * @hint: slots that this CPU has freed while it was MID_TIGHT
+ * @hint: slots that this CPU has freed while it was tight
  *
  * Interrupts and, where the kernel is preempted, other CPUs may write here, too.
  * The hints may suffer from that, the counts do not.
@@ -365,7 +365,7 @@ struct mid_table {
 struct mid_cpu {
 	unsigned int next;
 	unsigned int barren;
-	u16 from;
+	bool tight;
 	u8 lean;
 	u8 put;
 	u8 got;
@@ -462,13 +462,24 @@ static __always_inline u16 mid_word_mid(const struct mid_table *t,
 	return i | ((word >> MID_USE_SHIFT) & ~t->mask);
 }
 
+/* What a word and @mid differ in, of all that the table's MIDs and a state have */
+static __always_inline u32 mid_word_differs(u64 word, unsigned int state, u16 mid)
+{
+	return (u32)word ^ ((u32)mid << MID_USE_SHIFT | state);
+}
+
 /* Is this the word of a slot that has @mid in flight? */
 static __always_inline bool mid_word_match(const struct mid_table *t, u64 word,
 					   u16 mid)
 {
-	u32 want = (u32)mid << MID_USE_SHIFT | MID_LIVE;
+	return !(mid_word_differs(word, MID_LIVE, mid) & t->match);
+}
 
-	return !(((u32)word ^ want) & t->match);
+/* The same, and nobody is moving it? */
+static __always_inline bool mid_word_is_live(const struct mid_table *t, u64 word,
+					     u16 mid)
+{
+	return !(mid_word_differs(word, MID_LIVE, mid) & (t->match | MID_STATE));
 }
 
 static u32 mid_word_stamp(u64 word)
@@ -503,19 +514,22 @@ static __always_inline u64 mid_word_step(const struct mid_table *t, u64 word)
 	u32 low = word;
 
 	low += t->step;
-	if (unlikely(low < t->step))
+	if (unlikely(low < t->step)) {
+		barrier();
 		low += MID_USE_ONE;
+	}
 	return mid_word_stamped(low, jiffies);
 }
 
-/* The slot's next use, begun now. */
+/* The slot's next use, begun now; the state is the same. */
 static __always_inline u64 mid_word_next(const struct mid_table *t,
 					 unsigned int i, u64 word)
 {
 	word = mid_word_step(t, word);
-	if (unlikely(mid_word_mid(t, i, word) == MID_RESERVED))
+	/* Only the last slot has it. */
+	if (unlikely(i == t->mask && mid_word_mid(t, i, word) == MID_RESERVED))
 		word = mid_word_step(t, word);
-	return mid_word_with(word, MID_BUSY);
+	return word;
 }
 
 /*
@@ -654,11 +668,16 @@ static void mid_table_set_room(struct mid_table *t, unsigned int line)
 	smp_mb__after_atomic();
 }
 
-/* Slot @i is free.  The caller had a full barrier since. */
-static __always_inline void mid_table_refill(struct mid_table *t,
-					     unsigned int i)
+/* Slot @i is free: is that known?  The caller had a full barrier since. */
+static __always_inline bool mid_table_has_room(const struct mid_table *t,
+					       unsigned int i)
 {
-	if (unlikely(!test_bit(i / MID_LINE, t->room)))
+	return test_bit(i / MID_LINE, t->room);
+}
+
+static void mid_table_refill(struct mid_table *t, unsigned int i)
+{
+	if (unlikely(!mid_table_has_room(t, i)))
 		mid_table_set_room(t, i / MID_LINE);
 }
 
@@ -677,7 +696,7 @@ static __always_inline bool mid_slot_take(struct mid_table *t, unsigned int i,
 	do {
 		if (mid_word_state(old) != MID_FREE)
 			return false;
-		*word = mid_word_next(t, i, old);
+		*word = mid_word_next(t, i, old) - MID_FREE + MID_BUSY;
 	} while (!atomic64_try_cmpxchg(&slot->word, &old, *word));
 	return true;
 }
@@ -813,14 +832,26 @@ static noinline void mid_atlas_sample(struct mid_atlas *atlas)
 	mid_atlas_saw(atlas, min(mid_atlas_in_use(atlas), served));
 }
 
-static __always_inline void mid_atlas_count_dissociate(struct mid_atlas *atlas)
+static __always_inline long mid_cpu_net(const struct mid_cpu *cpu)
+{
+	return READ_ONCE(cpu->associated) - READ_ONCE(cpu->dissociated);
+}
+
+static __always_inline bool mid_atlas_sample_due(const struct mid_atlas *atlas,
+						 const struct mid_cpu *cpu)
+{
+	unsigned long now = jiffies;
+
+	return mid_cpu_net(cpu) > READ_ONCE(cpu->peak) ||
+	       time_after(now, READ_ONCE(atlas->sampled));
+}
+
+static void mid_atlas_count_dissociate(struct mid_atlas *atlas)
 {
 	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
-	long net = READ_ONCE(cpu->associated) - READ_ONCE(cpu->dissociated);
 
-	if (unlikely(net > READ_ONCE(cpu->peak) ||
-		     time_after(jiffies, READ_ONCE(atlas->sampled)))) {
-		WRITE_ONCE(cpu->peak, max(net, READ_ONCE(cpu->peak)));
+	if (mid_atlas_sample_due(atlas, cpu)) {
+		WRITE_ONCE(cpu->peak, max(mid_cpu_net(cpu), READ_ONCE(cpu->peak)));
 		mid_atlas_sample(atlas);
 	}
 	this_cpu_inc(atlas->cpu->dissociated);
@@ -873,13 +904,13 @@ static noinline int mid_table_take_next(struct mid_atlas *atlas,
 	return ret;
 }
 
-static unsigned int mid_cpu_hints(const struct mid_cpu *cpu)
+static __always_inline unsigned int mid_cpu_hints(const struct mid_cpu *cpu)
 {
 	return (u8)(READ_ONCE(cpu->put) - READ_ONCE(cpu->got));
 }
 
 /* Slot @i was freed here: a place to look for a free one. */
-static noinline void mid_cpu_remember(struct mid_cpu *cpu, unsigned int i)
+static __always_inline void mid_cpu_remember(struct mid_cpu *cpu, unsigned int i)
 {
 	u8 put = READ_ONCE(cpu->put);
 
@@ -887,6 +918,27 @@ static noinline void mid_cpu_remember(struct mid_cpu *cpu, unsigned int i)
 		WRITE_ONCE(cpu->hint[put % MID_HINTS], i);
 		WRITE_ONCE(cpu->put, put + 1);
 	}
+}
+
+/* The oldest hint; there is one. */
+static __always_inline unsigned int mid_cpu_recall(struct mid_cpu *cpu)
+{
+	u8 got = READ_ONCE(cpu->got);
+
+	WRITE_ONCE(cpu->got, got + 1);
+	return READ_ONCE(cpu->hint[got % MID_HINTS]);
+}
+
+/* So many hints are left alone as long as a walk finds others. */
+static __always_inline unsigned int mid_table_kept(const struct mid_table *t)
+{
+	return t->order > MID_KEPT_ORDER ? MID_KEPT : 1;
+}
+
+/* Is it time for a CPU to look whether the table is still nearly full? */
+static __always_inline bool mid_cpu_looks(const struct mid_cpu *cpu)
+{
+	return READ_ONCE(cpu->associated) % MID_LOOK_EVERY == 0;
 }
 
 /* How many slots of the line that slot @i is in are free */
@@ -899,7 +951,7 @@ static unsigned int mid_line_free(const struct mid_table *t, unsigned int i)
 	return n;
 }
 
-/* Slot @i was found by a walk: was it worth it?  If never, be MID_TIGHT. */
+/* Slot @i was found by a walk: was it worth it?  If never, be tight. */
 static bool mid_cpu_tightens(struct mid_cpu *cpu, const struct mid_table *t,
 			     unsigned int i)
 {
@@ -917,11 +969,11 @@ static bool mid_cpu_tightens(struct mid_cpu *cpu, const struct mid_table *t,
  */
 static bool mid_cpu_relaxes(struct mid_cpu *cpu, const struct mid_table *t)
 {
-	unsigned int line = READ_ONCE(cpu->from) + MID_LINE;
+	unsigned int line = READ_ONCE(cpu->next) + MID_LINE;
 
-	if (READ_ONCE(cpu->associated) % MID_LOOK_EVERY)
+	if (!mid_cpu_looks(cpu))
 		return false;
-	WRITE_ONCE(cpu->from, line);
+	WRITE_ONCE(cpu->next, line);
 	return mid_line_free(t, line & t->mask) >=
 		(t->order > MID_KEPT_ORDER ? MID_LINE / 2 : MID_LINE);
 }
@@ -929,30 +981,25 @@ static bool mid_cpu_relaxes(struct mid_cpu *cpu, const struct mid_table *t)
 /* May there be anything to find but what was freed here? */
 static bool mid_cpu_walks(const struct mid_cpu *cpu, const struct mid_table *t)
 {
-	return READ_ONCE(cpu->barren) <= t->mask ||
-	       READ_ONCE(cpu->associated) % MID_LOOK_EVERY == 0;
+	return READ_ONCE(cpu->barren) <= t->mask || mid_cpu_looks(cpu);
 }
 
 /* Nearly full: a slot from the rest of the region, or one that was freed here */
-static int mid_table_recall(struct mid_table *t, struct mid_cpu *cpu, u64 *word)
+static int mid_table_take_hint(struct mid_table *t, struct mid_cpu *cpu, u64 *word)
 {
-	unsigned int from = READ_ONCE(cpu->from) & t->mask;
+	unsigned int from = READ_ONCE(cpu->next) & t->mask;
 	unsigned int end = min(round_up(from + 1, t->region), t->lines * MID_LINE);
-	unsigned int kept = t->order > MID_KEPT_ORDER ? MID_KEPT : 1;
-	u8 got;
 	int i;
 
-	if (mid_cpu_hints(cpu) < kept && mid_cpu_walks(cpu, t)) {
+	if (mid_cpu_hints(cpu) < mid_table_kept(t) && mid_cpu_walks(cpu, t)) {
 		i = mid_table_walk(t, from, end, word);
-		WRITE_ONCE(cpu->from, i < 0 ? end : i + 1);
+		WRITE_ONCE(cpu->next, i < 0 ? end : i + 1);
 		WRITE_ONCE(cpu->barren, i < 0 ? READ_ONCE(cpu->barren) + end - from : 0);
 		if (i >= 0)
 			return i;
 	}
 	while (mid_cpu_hints(cpu)) {
-		got = READ_ONCE(cpu->got);
-		i = READ_ONCE(cpu->hint[got % MID_HINTS]) & t->mask;
-		WRITE_ONCE(cpu->got, got + 1);
+		i = mid_cpu_recall(cpu) & t->mask;
 		if (mid_slot_take(t, i, word))
 			return i;
 	}
@@ -962,37 +1009,67 @@ static int mid_table_recall(struct mid_table *t, struct mid_cpu *cpu, u64 *word)
 static int mid_table_take_tight(struct mid_atlas *atlas, struct mid_table *t,
 				struct mid_cpu *cpu, u64 *word)
 {
-	int i = mid_table_recall(t, cpu, word);
+	int i = mid_table_take_hint(t, cpu, word);
 
 	if (i < 0) {
-		i = mid_table_take_next(atlas, t, READ_ONCE(cpu->from) & t->mask, word);
+		i = mid_table_take_next(atlas, t, READ_ONCE(cpu->next) & t->mask, word);
 		if (i >= 0)
-			WRITE_ONCE(cpu->from, i + 1);
+			WRITE_ONCE(cpu->next, i + 1);
 	}
 	if (mid_cpu_relaxes(cpu, t))
-		WRITE_ONCE(cpu->next, READ_ONCE(cpu->from));
+		WRITE_ONCE(cpu->tight, false);
 	return i;
+}
+
+/* One of the slots after slot @i, but the last of the region */
+static int mid_table_take_near(struct mid_table *t, unsigned int i, u64 *word)
+{
+	unsigned int end = min(i | (t->region - 1), i + MID_NEAR);
+
+	while (++i < end)
+		if (mid_slot_take(t, i, word))
+			return i;
+	return -ENOSPC;
 }
 
 static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
 			  u64 *word)
 {
 	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
-	unsigned int next = READ_ONCE(cpu->next);
-	int i = next & t->mask;
-	bool tight = false;
+	unsigned int next = READ_ONCE(cpu->next) & t->mask;
+	int i;
 
-	if (next == MID_TIGHT)
+	if (READ_ONCE(cpu->tight))
 		return mid_table_take_tight(atlas, t, cpu, word);
-	if (!mid_slot_take(t, i, word)) {
-		i = mid_table_take_next(atlas, t, i, word);
+	i = mid_table_take_near(t, next, word);
+	if (i < 0 && mid_slot_take(t, next, word))
+		i = next;
+	if (i < 0) {
+		i = mid_table_take_next(atlas, t, next, word);
 		if (i < 0)
 			return i;
-		tight = mid_cpu_tightens(cpu, t, i);
+		WRITE_ONCE(cpu->tight, mid_cpu_tightens(cpu, t, i));
 	}
-	next = mid_table_region_ends(t, i) ? mid_table_turn(t, i) : i + 1;
-	WRITE_ONCE(cpu->from, next);
-	WRITE_ONCE(cpu->next, tight ? MID_TIGHT : next);
+	WRITE_ONCE(cpu->next,
+		   mid_table_region_ends(t, i) ? mid_table_turn(t, i) : i + 1);
+	return i;
+}
+
+/* Which slot to try first; -ENOSPC where that is no quick question. */
+static __always_inline int mid_table_guess(const struct mid_table *t,
+					   struct mid_cpu *cpu)
+{
+	unsigned int i = READ_ONCE(cpu->next) & t->mask;
+
+	if (READ_ONCE(cpu->tight)) {
+		if (mid_cpu_hints(cpu) < mid_table_kept(t) || mid_cpu_looks(cpu))
+			return -ENOSPC;
+		return mid_cpu_recall(cpu) & t->mask;
+	}
+	if (mid_table_region_ends(t, i))
+		return -ENOSPC;
+	/* Wherever that is not free, mid_table_take() goes on from there. */
+	WRITE_ONCE(cpu->next, i + 1);
 	return i;
 }
 
@@ -1360,16 +1437,31 @@ static noinline void mid_slot_freed_rare(struct mid_atlas *atlas,
 }
 
 /* To be called after a slot's word became FREE, and a full barrier. */
-static __always_inline void mid_slot_freed(struct mid_atlas *atlas,
-					   struct mid_table *t, unsigned int i)
+static void mid_slot_freed(struct mid_atlas *atlas, struct mid_table *t,
+			   unsigned int i)
 {
 	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
 
 	mid_table_refill(t, i);
-	if (unlikely(READ_ONCE(cpu->next) == MID_TIGHT))
+	if (READ_ONCE(cpu->tight))
 		mid_cpu_remember(cpu, i);
 	if (unlikely(atomic_read(&atlas->mode)))
 		mid_slot_freed_rare(atlas, t, i);
+}
+
+/* The same after a dissociate, but to count it, if that is quick.  Was it? */
+static __always_inline bool mid_slot_freed_quickly(struct mid_atlas *atlas,
+						   struct mid_table *t,
+						   unsigned int i)
+{
+	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
+
+	if (unlikely(mid_atlas_sample_due(atlas, cpu) || !mid_table_has_room(t, i) ||
+		     atomic_read(&atlas->mode)))
+		return false;
+	if (READ_ONCE(cpu->tight))
+		mid_cpu_remember(cpu, i);
+	return true;
 }
 
 /*
@@ -1529,18 +1621,18 @@ static int mid_slot_confirm(struct mid_atlas *atlas, struct mid_table *t,
 	return err;
 }
 
-/* A slot that is BUSY for us goes LIVE. */
+/* A slot that is BUSY for us, and has its context, goes LIVE. */
 static __always_inline void mid_slot_publish(struct mid_atlas *atlas,
-					     struct mid_table *t,
+					     const struct mid_table *t,
+					     struct mid_slot *slot,
 					     unsigned int i, u64 word,
-					     void *ctx, u16 *mid)
+					     u16 *mid)
 {
-	WRITE_ONCE(t->slots[i].ctx, ctx);
 	/* Often a member of the context: once it is LIVE it is not ours. */
 	*mid = mid_word_mid(t, i, word);
 	this_cpu_inc(atlas->cpu->associated);
 	/* Pairs with the acquire in mid_slot_map(), mid_slot_claim(). */
-	atomic64_set_release(&t->slots[i].word, mid_word_with(word, MID_LIVE));
+	atomic64_set_release(&slot->word, word - MID_BUSY + MID_LIVE);
 }
 
 /* 0, -ENOSPC if the table is full, -ESHUTDOWN, or -EAGAIN to begin again. */
@@ -1559,7 +1651,8 @@ static int mid_table_associate(struct mid_atlas *atlas, struct mid_table *t,
 			return err;
 	}
 	trace_midatlas_associate(atlas, mid_word_mid(t, i, word), ctx);
-	mid_slot_publish(atlas, t, i, word, ctx, mid);
+	WRITE_ONCE(t->slots[i].ctx, ctx);
+	mid_slot_publish(atlas, t, &t->slots[i], i, word, mid);
 	return 0;
 }
 
@@ -1639,6 +1732,25 @@ static noinline int mid_atlas_associate_slow(struct mid_atlas *atlas, void *ctx,
 	return err;
 }
 
+/*
+ * Slot @i is BUSY for us and has its context, and something rare is under way: the
+ * rest of mid_atlas_associate(), or all of it again.
+ */
+static noinline int mid_atlas_associate_taken(struct mid_atlas *atlas,
+					      struct mid_table *t, unsigned int i,
+					      u64 word, u16 *mid, gfp_t gfp)
+	__releases(RCU)
+{
+	struct mid_slot *slot = &t->slots[i];
+	void *ctx = slot->ctx;
+	int err = mid_slot_confirm(atlas, t, i, &word);
+
+	if (!err)
+		mid_slot_publish(atlas, t, slot, i, word, mid);
+	rcu_read_unlock();
+	return err ? mid_atlas_associate_slow(atlas, ctx, mid, gfp) : 0;
+}
+
 /**
  * mid_atlas_associate - give a context a free MID
  * @atlas: the atlas
@@ -1665,29 +1777,27 @@ static noinline int mid_atlas_associate_slow(struct mid_atlas *atlas, void *ctx,
  */
 int mid_atlas_associate(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp)
 {
+	struct mid_slot *slot;
 	struct mid_table *t;
-	struct mid_cpu *cpu;
-	unsigned int i;
 	u64 word;
+	int i;
 
 	if (IS_ERR_OR_NULL(ctx))
 		return -EINVAL;
 
 	rcu_read_lock();
 	t = rcu_dereference(atlas->table);
-	cpu = raw_cpu_ptr(atlas->cpu);
-	i = READ_ONCE(cpu->next) & t->mask;
-	if (likely(!trace_midatlas_associate_enabled() &&
-		   !atomic_read(&atlas->mode) && !mid_table_region_ends(t, i) &&
-		   mid_slot_take(t, i, &word))) {
-		WRITE_ONCE(cpu->next, i + 1);
-		/* Again, now that the slot is ours; see mid_slot_confirm(). */
-		if (likely(!atomic_read(&atlas->mode))) {
-			mid_slot_publish(atlas, t, i, word, ctx, mid);
-			rcu_read_unlock();
-			return 0;
-		}
-		mid_slot_give_back(atlas, t, i, word);
+	i = trace_midatlas_associate_enabled() ? -ENOSPC :
+		mid_table_guess(t, raw_cpu_ptr(atlas->cpu));
+	slot = &t->slots[i];
+	if (likely(i >= 0 && mid_slot_take(t, i, &word))) {
+		WRITE_ONCE(slot->ctx, ctx);
+		/* Now that the slot is ours; see mid_slot_confirm(). */
+		if (unlikely(atomic_read(&atlas->mode)))
+			return mid_atlas_associate_taken(atlas, t, i, word, mid, gfp);
+		mid_slot_publish(atlas, t, slot, i, word, mid);
+		rcu_read_unlock();
+		return 0;
 	}
 	rcu_read_unlock();
 	return mid_atlas_associate_slow(atlas, ctx, mid, gfp);
@@ -1776,6 +1886,7 @@ static int mid_waiter_wait(struct mid_atlas *atlas, struct mid_waiter *w,
 static int mid_waiter_finish(struct mid_atlas *atlas, struct mid_waiter *w,
 			     int why, void *ctx, u16 *mid)
 {
+	struct mid_slot *slot;
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&atlas->lock, flags);
@@ -1783,7 +1894,9 @@ static int mid_waiter_finish(struct mid_atlas *atlas, struct mid_waiter *w,
 		mid_waiter_dequeue(atlas, w, why);
 	} else if (!w->err) {
 		trace_midatlas_associate(atlas, mid_word_mid(w->t, w->i, w->word), ctx);
-		mid_slot_publish(atlas, w->t, w->i, w->word, ctx, mid);
+		slot = &w->t->slots[w->i];
+		WRITE_ONCE(slot->ctx, ctx);
+		mid_slot_publish(atlas, w->t, slot, w->i, w->word, mid);
 	}
 	raw_spin_unlock_irqrestore(&atlas->lock, flags);
 	return w->err;
@@ -2134,6 +2247,17 @@ static noinline void *mid_atlas_dissociate_slow(struct mid_atlas *atlas,
 	return ctx;
 }
 
+/* Slot @i became FREE and its context ours: the rest of mid_atlas_dissociate() */
+static noinline void *mid_slot_claimed(struct mid_atlas *atlas, struct mid_table *t,
+				       unsigned int i, void *ctx)
+	__releases(RCU)
+{
+	mid_atlas_count_dissociate(atlas);
+	mid_slot_freed(atlas, t, i);
+	rcu_read_unlock();
+	return ctx;
+}
+
 /**
  * mid_atlas_dissociate - take the context of a MID out of the atlas
  * @atlas: the atlas
@@ -2163,13 +2287,13 @@ void *mid_atlas_dissociate(struct mid_atlas *atlas, u16 mid)
 	/* mid_slot_claim(), and where that waits or fails, the slow one. */
 	word = atomic64_read_acquire(&slot->word);
 	if (likely(!trace_midatlas_dissociate_enabled() &&
-		   mid_word_match(t, word, mid) &&
-		   mid_word_state(word) == MID_LIVE)) {
+		   mid_word_is_live(t, word, mid))) {
 		ctx = READ_ONCE(slot->ctx);
 		if (likely(atomic64_try_cmpxchg(&slot->word, &word,
-						mid_word_with(word, MID_FREE)))) {
-			mid_atlas_count_dissociate(atlas);
-			mid_slot_freed(atlas, t, i);
+						word - MID_LIVE + MID_FREE))) {
+			if (unlikely(!mid_slot_freed_quickly(atlas, t, i)))
+				return mid_slot_claimed(atlas, t, i, ctx);
+			this_cpu_inc(atlas->cpu->dissociated);
 			rcu_read_unlock();
 			return ctx;
 		}
