@@ -124,6 +124,12 @@
  * slot's cmpxchg decides, any CPU may take any slot, nothing is stranded, and
  * nothing needs preemption or interrupts off.
  *
+ * The usual associate and dissociate call nothing that they come back from, so they
+ * save no registers: a locked instruction waits for all stores before it, and after
+ * the two of them stores are what costs most.  An associate tries one slot there.
+ * If that is busy the next MID_NEAR are tried before anything else is looked at,
+ * for a few are passed by sooner than it is found out where to go.
+ *
  * To pass over full parts there is one bit for each cache line of slots, its
  * *room*.  It is cleared only by an associate that found the line full, and set
  * by a dissociate that finds it clear:
@@ -515,7 +521,7 @@ static __always_inline u64 mid_word_step(const struct mid_table *t, u64 word)
 
 	low += t->step;
 	if (unlikely(low < t->step)) {
-		barrier();
+		barrier();	/* keeps it a branch: hardly ever taken, it costs nothing */
 		low += MID_USE_ONE;
 	}
 	return mid_word_stamped(low, jiffies);
@@ -1021,12 +1027,12 @@ static int mid_table_take_tight(struct mid_atlas *atlas, struct mid_table *t,
 	return i;
 }
 
-/* One of the slots after slot @i, but the last of the region */
+/* Slot @i or one of those behind it, in this region */
 static int mid_table_take_near(struct mid_table *t, unsigned int i, u64 *word)
 {
-	unsigned int end = min(i | (t->region - 1), i + MID_NEAR);
+	unsigned int end = min(round_up(i + 1, t->region), i + MID_NEAR);
 
-	while (++i < end)
+	for (; i < end; i++)
 		if (mid_slot_take(t, i, word))
 			return i;
 	return -ENOSPC;
@@ -1042,8 +1048,6 @@ static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
 	if (READ_ONCE(cpu->tight))
 		return mid_table_take_tight(atlas, t, cpu, word);
 	i = mid_table_take_near(t, next, word);
-	if (i < 0 && mid_slot_take(t, next, word))
-		i = next;
 	if (i < 0) {
 		i = mid_table_take_next(atlas, t, next, word);
 		if (i < 0)
