@@ -9,7 +9,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # A part and its limit, in minutes
-all=(litmus:5 model:10 defects:15 fuzz:10 kernels:20 sanitize:35 faults:15)
+all=(litmus:5 model:10 defects:15 fuzz:20 kernels:20 sanitize:35 faults:15)
 names=${all[*]%:*}
 parts=${PARTS:-$names}
 failed=0
