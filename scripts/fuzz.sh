@@ -100,8 +100,17 @@ for target; do
 	build_target "$target"
 	parts=$((parts + $(share "$target")))
 done
+players=()
 for target; do
-	play "$target" $((executions * $(share "$target") / parts))
+	play "$target" $((executions * $(share "$target") / parts)) &
+	players+=($!)
+done
+# What has found something has said so; the others may go on to their end.
+for player in "${players[@]}"; do
+	wait "$player" || failed=yes
+done
+[ -z "${failed:-}" ] || exit 1
+for target; do
 	[ "${SEEDS:-}" != new ] || keep_seeds "$target"
 done
 say "$(awk '{ n += $2 } END { print n }' "$work/executions") executions, nothing found"
