@@ -984,10 +984,15 @@ static bool mid_cpu_relaxes(struct mid_cpu *cpu, const struct mid_table *t)
 		(t->order > MID_KEPT_ORDER ? MID_LINE / 2 : MID_LINE);
 }
 
-/* May there be anything to find but what was freed here? */
-static bool mid_cpu_walks(const struct mid_cpu *cpu, const struct mid_table *t)
+/*
+ * Are there too few hints, and may there be anything to find but what was freed
+ * here?
+ */
+static __always_inline bool mid_cpu_walks(const struct mid_cpu *cpu,
+					  const struct mid_table *t)
 {
-	return READ_ONCE(cpu->barren) <= t->mask || mid_cpu_looks(cpu);
+	return mid_cpu_hints(cpu) < mid_table_kept(t) &&
+	       (READ_ONCE(cpu->barren) <= t->mask || mid_cpu_looks(cpu));
 }
 
 /* Nearly full: a slot from the rest of the region, or one that was freed here */
@@ -997,7 +1002,7 @@ static int mid_table_take_hint(struct mid_table *t, struct mid_cpu *cpu, u64 *wo
 	unsigned int end = min(round_up(from + 1, t->region), t->lines * MID_LINE);
 	int i;
 
-	if (mid_cpu_hints(cpu) < mid_table_kept(t) && mid_cpu_walks(cpu, t)) {
+	if (mid_cpu_walks(cpu, t)) {
 		i = mid_table_walk(t, from, end, word);
 		WRITE_ONCE(cpu->next, i < 0 ? end : i + 1);
 		WRITE_ONCE(cpu->barren, i < 0 ? READ_ONCE(cpu->barren) + end - from : 0);
@@ -1066,7 +1071,7 @@ static __always_inline int mid_table_guess(const struct mid_table *t,
 	unsigned int i = READ_ONCE(cpu->next) & t->mask;
 
 	if (READ_ONCE(cpu->tight)) {
-		if (mid_cpu_hints(cpu) < mid_table_kept(t) || mid_cpu_looks(cpu))
+		if (!mid_cpu_hints(cpu) || mid_cpu_looks(cpu) || mid_cpu_walks(cpu, t))
 			return -ENOSPC;
 		return mid_cpu_recall(cpu) & t->mask;
 	}
