@@ -32,7 +32,7 @@ without_others_races() {
 # Where allocations fail on purpose the kernel may say so; that is the log without it.
 without_failed_allocations() {
 	if [ -n "${FAULTS:-}" ]; then
-		awk '/vmalloc error: .* failed/ { skip = 1 } !skip { print } /Call Trace:/ { skip = 0 }'
+		awk '/vmalloc error: .* failed|WARNING: .* at event_define_fields/ { skip = 1 } !skip { print } /Call Trace:/ { skip = 0 }'
 	else
 		cat
 	fi

@@ -58,7 +58,7 @@ no_leaks() {
 done_well() {
 	no_leaks
 	# taints of a bad page, an oops, a warning and a soft lockup
-	[ $(($(cat /proc/sys/kernel/tainted) & (32 | 128 | 512 | 16384))) -eq 0 ] ||
+	[ $(($(cat /proc/sys/kernel/tainted) & (32 | 128 | ${warning:-512} | 16384))) -eq 0 ] ||
 		fail "the kernel is tainted: $(cat /proc/sys/kernel/tainted)"
 	tell 'done'
 	exit 0
