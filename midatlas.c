@@ -1798,7 +1798,7 @@ int mid_atlas_associate(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp)
 	t = rcu_dereference(atlas->table);
 	i = trace_midatlas_associate_enabled() ? -ENOSPC :
 		mid_table_guess(t, raw_cpu_ptr(atlas->cpu));
-	slot = &t->slots[i];
+	slot = &t->slots[max(i, 0)];
 	if (likely(i >= 0 && mid_slot_take(t, i, &word))) {
 		WRITE_ONCE(slot->ctx, ctx);
 		/* Now that the slot is ours; see mid_slot_confirm(). */
