@@ -125,7 +125,7 @@
  * nothing needs preemption or interrupts off.
  *
  * The usual associate and dissociate call nothing that they come back from, so they
- * save no registers: a locked instruction waits for all stores before it, and after
+ * save few registers: a locked instruction waits for all stores before it, and after
  * the two of them stores are what costs most.  An associate tries one slot there.
  * If that is busy the next MID_NEAR are tried before anything else is looked at,
  * for a few are passed by sooner than it is found out where to go.
@@ -1077,7 +1077,7 @@ static __always_inline int mid_table_guess(const struct mid_table *t,
 	}
 	if (mid_table_region_ends(t, i))
 		return -ENOSPC;
-	/* Wherever that is not free, mid_table_take() goes on from there. */
+	/* If that is busy mid_table_take() goes on behind it. */
 	WRITE_ONCE(cpu->next, i + 1);
 	return i;
 }
