@@ -119,8 +119,10 @@
  * ===================
  *
  * Each CPU has a hint: the slot where it looks next.  It walks a *region* of
- * the table in order and then moves on to the one that @cursor says is next, so
- * that CPUs rarely share a cache line.  A hint is never an owner: the
+ * the table in order, and then again if that is drained, or moves on to the one that
+ * @cursor says is next, so that CPUs rarely share a cache line.  Regions are as large
+ * as there are CPUs to share the table: where they are small, requests that were
+ * walked by one turn ago are still there.  A hint is never an owner: the
  * slot's cmpxchg decides, any CPU may take any slot, nothing is stranded, and
  * nothing needs preemption or interrupts off.
  *
@@ -267,9 +269,10 @@
 #define MID_RESERVED		0xffff	/* the server's own MID */
 #define MID_LINE		4	/* slots that share a cache line */
 #define MID_FIRST_ORDER		6	/* log2 of the slots to begin with */
-#define MID_MAX_REGION		1024	/* slots that a CPU walks in one go */
+#define MID_MAX_REGION		2048	/* slots that a CPU walks in one go */
 #define MID_NEAR		8	/* slots to look at before anything else */
-#define MID_HOME_ORDER		12	/* up to here a CPU may stay in its region */
+#define MID_STAY_ORDER		12	/* up to here a CPU may stay in its region */
+#define MID_HOME_ORDER		4	/* log2 of the least that it is worth to stay in */
 #define MID_HINTS		16	/* freed slots that a CPU remembers */
 #define MID_KEPT		8	/* of them it keeps so many back, if it can */
 #define MID_KEPT_ORDER		10	/* in larger tables than this */
@@ -583,6 +586,15 @@ static void mid_table_park(struct mid_table *t, unsigned int i)
 	t->parked++;
 }
 
+/* A part for each CPU, two of them at least, unless that would be too little. */
+static unsigned int mid_table_region(unsigned int order)
+{
+	int most = max((int)order - MID_HOME_ORDER, 2);
+	int parts = clamp((int)order_base_2(nr_cpu_ids), 1, most);
+
+	return clamp((unsigned int)BIT(order) >> parts, MID_LINE, MID_MAX_REGION);
+}
+
 static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 {
 	unsigned int lines = max(BIT(order) / MID_LINE, 1ul);
@@ -602,7 +614,7 @@ static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 	t->mask = BIT(order) - 1;
 	t->match = (0xffffu & ~t->mask) << MID_USE_SHIFT | MID_LIVE;
 	t->step = MID_USE_ONE << order;
-	t->region = clamp((unsigned int)BIT(order) / 4, MID_LINE, MID_MAX_REGION);
+	t->region = mid_table_region(order);
 	t->lines = lines;
 	atomic_set(&t->cursor, nr_cpu_ids * t->region);
 	for (i = 0; i < lines; i++)
@@ -864,17 +876,30 @@ static void mid_atlas_count_dissociate(struct mid_atlas *atlas)
 }
 
 /*
- * Where this CPU goes on after slot @i, the last of a region.  In a small table
- * there are few regions, and the spare bits keep the MIDs apart: stay, if the
- * requests that went out first are done.  In a large one it is the walk through
- * all of it that lets a MID rest.
+ * Is the beginning of a region drained?  One request that lasts is no reason to leave,
+ * but one in eight of the slots that this CPU has to pass by would cost it more than
+ * lines that are another's.
+ */
+static bool mid_region_drained(const struct mid_table *t, unsigned int begin)
+{
+	unsigned int end = begin + min(t->region, 1u << MID_HOME_ORDER);
+	unsigned int busy = 0;
+
+	for (; begin < end; begin++)
+		busy += mid_word_state(atomic64_read(&t->slots[begin].word)) != MID_FREE;
+	return busy <= 1;
+}
+
+/*
+ * Where this CPU goes on after slot @i, the last of a region.  In a small table the
+ * spare bits keep the MIDs apart: stay, if the requests that went out first are done.
+ * In a large one it is the walk through all of it that lets a MID rest.
  */
 static noinline unsigned int mid_table_turn(struct mid_table *t, unsigned int i)
 {
 	unsigned int begin = i + 1 - t->region;
 
-	if (t->order <= MID_HOME_ORDER &&
-	    mid_word_state(atomic64_read(&t->slots[begin].word)) == MID_FREE)
+	if (t->order <= MID_STAY_ORDER && mid_region_drained(t, begin))
 		return begin;
 	return atomic_fetch_add_relaxed(t->region, &t->cursor);
 }
@@ -1798,8 +1823,10 @@ int mid_atlas_associate(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp)
 	t = rcu_dereference(atlas->table);
 	i = trace_midatlas_associate_enabled() ? -ENOSPC :
 		mid_table_guess(t, raw_cpu_ptr(atlas->cpu));
-	slot = &t->slots[max(i, 0)];
-	if (likely(i >= 0 && mid_slot_take(t, i, &word))) {
+	if (unlikely(i < 0))
+		goto slow;
+	slot = &t->slots[i];
+	if (likely(mid_slot_take(t, i, &word))) {
 		WRITE_ONCE(slot->ctx, ctx);
 		/* Now that the slot is ours; see mid_slot_confirm(). */
 		if (unlikely(atomic_read(&atlas->mode)))
@@ -1808,6 +1835,7 @@ int mid_atlas_associate(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp)
 		rcu_read_unlock();
 		return 0;
 	}
+slow:
 	rcu_read_unlock();
 	return mid_atlas_associate_slow(atlas, ctx, mid, gfp);
 }

@@ -28,6 +28,7 @@
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/preempt.h>
 #include <linux/prandom.h>
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
@@ -606,6 +607,39 @@ static void freed_mid_comes_back_late(struct kunit *test)
 	KUNIT_EXPECT_GE(test, nearest, reuse->bound);
 }
 
+/* From how many of 64 slots this CPU takes MIDs, one after the other */
+static unsigned int slots_in_turn(struct mirror *m)
+{
+	DECLARE_BITMAP(slots, 64) = {};
+	unsigned int i;
+	u16 mid;
+
+	for (i = 0; i < 1000; i++) {
+		mid = mirror_take(m);
+		__set_bit(mid % 64, slots);
+		mirror_dissociate(m, mid);
+	}
+	return bitmap_weight(slots, 64);
+}
+
+/* A CPU has a part of the table, but goes elsewhere if it would meet busy slots there. */
+static void cpu_leaves_its_part_where_that_is_busy(struct kunit *test)
+{
+	struct mirror *m = mirror_create(test, 64, 64);
+	unsigned int part_slots, held;
+
+	migrate_disable();
+	part_slots = slots_in_turn(m);
+	KUNIT_EXPECT_LE(test, part_slots, 32);
+
+	m = mirror_create(test, 64, 64);
+	for (held = 0; held < 8; held++)
+		mirror_take(m);
+	KUNIT_EXPECT_GT(test, slots_in_turn(m), part_slots - held);
+	migrate_enable();
+	mirror_check(m);
+}
+
 /* Takes out @n MIDs that are far apart, and puts as many in from @cpu. */
 static void mirror_churn_apart(struct mirror *m, unsigned int n, int cpu)
 {
@@ -692,6 +726,7 @@ static struct kunit_case associate_cases[] = {
 	KUNIT_CASE_PARAM(associate_hands_out_every_mid_but_0xffff,
 			 exact_shapes_gen_params),
 	KUNIT_CASE_PARAM(freed_mid_comes_back_late, reuses_gen_params),
+	KUNIT_CASE(cpu_leaves_its_part_where_that_is_busy),
 	KUNIT_CASE(what_a_cpu_remembers_is_for_all),
 	KUNIT_CASE(freed_mid_comes_back_late_when_there_is_room_again),
 	{}
