@@ -16,6 +16,7 @@ from pathlib import Path
 
 TITLES = {
     "f2": "f2, the floor",
+    "f3": "f3, the floor with such slots",
     "midatlas": "midatlas",
     "nopped": "midatlas, tracepoints a nop",
     "untraced": "midatlas without tracepoints",
@@ -152,7 +153,7 @@ class Bars:
         """If the last bar was missed: how close comes what costs the least?"""
         ratios = [ratio for ratio, _ in ratios if ratio]
         if ratios and not self.lines[-1]["met"]:
-            self.lines[-1]["note"] = f"; {text} {(min if least else max)(ratios):.2f}x"
+            self.lines[-1]["note"] += f"; {text} {(min if least else max)(ratios):.2f}x"
 
     def ratios(self, test, order, of, to, keep=lambda size: True):
         """Of all sizes but exactly full, where what is demanded is no speed"""
@@ -182,11 +183,14 @@ def judge(results, cpus):
         name = {"st": "ST", "mt": "MT", "pc": "PC", "lookup": "lookup"}[test]
         bars.add(number_of_bar, f"{name}: at least {limit:g}x faster than {peer}", limit,
                  bars.ratios(test, order, peer, "midatlas", keep), least=True)
-        bars.at_best(bars.ratios(test, order, peer, "f2", keep), True, "f2 itself:")
+        for least in ("f2", "f3"):
+            bars.at_best(bars.ratios(test, order, peer, least, keep), True, f"{least} itself:")
 
     def floor(number_of_bar, test, order, limit, text, keep, to="f2"):
         bars.add(number_of_bar, f"{text}: at most {limit:g}x {to}", limit,
                  bars.ratios(test, order, "midatlas", to, keep))
+        if to == "f2":
+            bars.at_best(bars.ratios(test, order, "f3", to, keep), False, "f3 itself:")
 
     def lookup(test, limit, text):
         floor(4, test, "random", limit, text, lambda size: True, "array")
