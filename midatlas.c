@@ -945,7 +945,7 @@ static __always_inline void mid_cpu_remember(struct mid_cpu *cpu, unsigned int i
 {
 	u8 put = READ_ONCE(cpu->put);
 
-	if (mid_cpu_hints(cpu) < MID_HINTS) {
+	if ((u8)(put - READ_ONCE(cpu->got)) < MID_HINTS) {
 		WRITE_ONCE(cpu->hint[put % MID_HINTS], i);
 		WRITE_ONCE(cpu->put, put + 1);
 	}
@@ -1010,13 +1010,13 @@ static bool mid_cpu_relaxes(struct mid_cpu *cpu, const struct mid_table *t)
 }
 
 /*
- * Are there too few hints, and may there be anything to find but what was freed
- * here?
+ * Are @hints too few, and may there be anything to find but what was freed here?
  */
 static __always_inline bool mid_cpu_walks(const struct mid_cpu *cpu,
-					  const struct mid_table *t)
+					  const struct mid_table *t,
+					  unsigned int hints)
 {
-	return mid_cpu_hints(cpu) < mid_table_kept(t) &&
+	return hints < mid_table_kept(t) &&
 	       (READ_ONCE(cpu->barren) <= t->mask || mid_cpu_looks(cpu));
 }
 
@@ -1027,7 +1027,7 @@ static int mid_table_take_hint(struct mid_table *t, struct mid_cpu *cpu, u64 *wo
 	unsigned int end = min(round_up(from + 1, t->region), t->lines * MID_LINE);
 	int i;
 
-	if (mid_cpu_walks(cpu, t)) {
+	if (mid_cpu_walks(cpu, t, mid_cpu_hints(cpu))) {
 		i = mid_table_walk(t, from, end, word);
 		WRITE_ONCE(cpu->next, i < 0 ? end : i + 1);
 		WRITE_ONCE(cpu->barren, i < 0 ? READ_ONCE(cpu->barren) + end - from : 0);
@@ -1094,9 +1094,11 @@ static __always_inline int mid_table_guess(const struct mid_table *t,
 					   struct mid_cpu *cpu)
 {
 	unsigned int i = READ_ONCE(cpu->next) & t->mask;
+	unsigned int hints;
 
 	if (READ_ONCE(cpu->tight)) {
-		if (!mid_cpu_hints(cpu) || mid_cpu_looks(cpu) || mid_cpu_walks(cpu, t))
+		hints = mid_cpu_hints(cpu);
+		if (!hints || mid_cpu_looks(cpu) || mid_cpu_walks(cpu, t, hints))
 			return -ENOSPC;
 		return mid_cpu_recall(cpu) & t->mask;
 	}
