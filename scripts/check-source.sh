@@ -28,13 +28,23 @@ kernel_doc() {
 
 documentation() { scripts/docs.sh "$work/docs"; }
 
+# That each is caught takes "make defects"; that they are out of date is seen here.
+defects_fit() {
+	local defect bad=0
+
+	for defect in defects/*.patch; do
+		patch --dry-run -p1 -F0 -s <"$defect" || { echo "make $defect anew"; bad=1; }
+	done
+	return "$bad"
+}
+
 shell_scripts() {
 	shellcheck -x -P SCRIPTDIR scripts/*.sh scripts/guest/*.sh .ci/run
 }
 
 headers=linux-headers-amd64
 ! grep -qs '^ID=ubuntu' /etc/os-release || headers=linux-headers-generic
-need shellcheck:shellcheck perl:perl python3:python3 "/lib/modules/*/build:$headers"
+need shellcheck:shellcheck perl:perl python3:python3 patch:patch "/lib/modules/*/build:$headers"
 cd "$top"
 tree=$("$top/scripts/source.sh")
 for build in /lib/modules/*/build; do
@@ -45,5 +55,6 @@ step "a scenario of the model" scripts/model.sh "grow, grow"
 step "kernel-doc -Wall -Werror" kernel_doc
 step "dkms, and a client of what it builds" scripts/dkms.sh check
 step "documentation: Sphinx -n -W, man pages" documentation
+step "the seeded defects fit the code" defects_fit
 step "shellcheck" shell_scripts
 [ "$(failed)" -eq 0 ] || exit 1
