@@ -123,7 +123,6 @@ enum bench_pattern {
  * @max: how many requests the table takes
  * @depth: how many are in flight, over all threads
  * @ms: how long
- * @repeats: how often to repeat what was disturbed
  */
 struct bench_case {
 	enum bench_pattern pattern;
@@ -132,7 +131,6 @@ struct bench_case {
 	unsigned int max;
 	unsigned int depth;
 	unsigned int ms;
-	unsigned int repeats;
 };
 
 /**

@@ -9,10 +9,11 @@
  * All that can be measured is measured once, then all again, and so on: what
  * disturbs for a while disturbs a round or two of each, which a median passes
  * over, and peers that are compared with each other are measured one right after
- * the other.
+ * the other.  Then come rounds for what was disturbed nevertheless.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/bitmap.h>
 #include <linux/cpumask.h>
 #include <linux/debugfs.h>
 #include <linux/err.h>
@@ -65,9 +66,9 @@ static unsigned int ms = 5;
 module_param(ms, uint, 0444);
 MODULE_PARM_DESC(ms, "how long each time");
 
-static unsigned int repeats = 3;
+static unsigned int repeats = 9;
 module_param(repeats, uint, 0444);
-MODULE_PARM_DESC(repeats, "how often to repeat what was disturbed");
+MODULE_PARM_DESC(repeats, "how many rounds more there are for what was disturbed");
 
 static unsigned int check_ms = 100;
 module_param(check_ms, uint, 0444);
@@ -120,7 +121,7 @@ static const struct bench_test all_tests[] = {
  * @peer: of whom
  * @c: under which conditions
  * @nr: how often
- * @disturbed: how many of these are not to be trusted
+ * @disturbed: which of these are not to be trusted
  * @cycles: how many cycles that was in all
  * @values: what came of it each time; sorted in the end
  */
@@ -129,7 +130,7 @@ struct bench_row {
 	const struct bench_peer *peer;
 	struct bench_case c;
 	unsigned int nr;
-	unsigned int disturbed;
+	DECLARE_BITMAP(disturbed, BENCH_MAX_ROUNDS);
 	u64 cycles;
 	u64 values[BENCH_MAX_ROUNDS];
 };
@@ -229,7 +230,6 @@ static int bench_plan_size(const struct bench_test *test, const char *size)
 		.pattern = test->pattern,
 		.threads = test->alone ? 1 : threads,
 		.ms = test->timed ? ms : check_ms,
-		.repeats = repeats,
 	};
 	char end;
 
@@ -281,9 +281,16 @@ static int bench_plan(void)
  * The work
  */
 
+static unsigned int bench_row_disturbed(const struct bench_row *row)
+{
+	return bitmap_weight(row->disturbed, BENCH_MAX_ROUNDS);
+}
+
+/* Once more, or, when there are enough, in place of one that was disturbed */
 static int bench_row_run(struct bench_row *row)
 {
 	struct bench_sample sample = {};
+	unsigned int i;
 	int err;
 
 	err = row->test->run(&row->c, row->peer, &sample);
@@ -292,9 +299,15 @@ static int bench_row_run(struct bench_row *row)
 		       row->peer->name, row->c.depth, row->c.max, err);
 		return err;
 	}
-	row->values[row->nr++] = sample.value;
-	row->disturbed += sample.disturbed;
 	row->cycles += sample.cycles;
+	if (row->nr < rounds)
+		i = row->nr++;
+	else if (!sample.disturbed)
+		i = find_first_bit(row->disturbed, BENCH_MAX_ROUNDS);
+	else
+		return 0;
+	row->values[i] = sample.value;
+	__assign_bit(i, row->disturbed, sample.disturbed);
 	return 0;
 }
 
@@ -304,6 +317,8 @@ static int bench_round(unsigned int round)
 
 	for (rows_done = 0; rows_done < nr_rows; rows_done++) {
 		if (round && !rows[rows_done].test->timed)
+			continue;
+		if (round >= rounds && !bench_row_disturbed(&rows[rows_done]))
 			continue;
 		if (kthread_should_stop())
 			return -EINTR;
@@ -327,7 +342,7 @@ static int bench_main(void *unused)
 	unsigned int i;
 	int err = 0;
 
-	while (!err && rounds_done < rounds) {
+	while (!err && rounds_done < rounds + repeats) {
 		err = bench_round(rounds_done);
 		rounds_done++;
 	}
@@ -355,7 +370,7 @@ static int state_show(struct seq_file *m, void *unused)
 	unsigned int done = READ_ONCE(rounds_done) * nr_rows + READ_ONCE(rows_done);
 
 	seq_printf(m, "%s %u %%\n", READ_ONCE(state),
-		   min(done * 100 / (rounds * nr_rows), 100u));
+		   min(done * 100 / ((rounds + repeats) * nr_rows), 100u));
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(state);
@@ -365,7 +380,7 @@ static void results_show_row(struct seq_file *m, const struct bench_row *row)
 	seq_printf(m, "%s,%s,%s,%u,%u,%u,%s,%u,%u,%llu,%llu,%llu,%llu\n",
 		   row->test->name, row->peer->name, row->c.random ? "random" : "fifo",
 		   row->c.threads, row->c.max, row->c.depth, row->test->unit,
-		   row->nr, row->disturbed, row->cycles, row->values[row->nr / 2],
+		   row->nr, bench_row_disturbed(row), row->cycles, row->values[row->nr / 2],
 		   row->values[0], row->values[row->nr - 1]);
 }
 

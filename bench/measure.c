@@ -604,8 +604,9 @@ static void run_free(struct bench_run *run)
 	kfree(run->threads);
 }
 
-static int bench_measure_once(const struct bench_case *c, const struct bench_peer *peer,
-			      struct bench_sample *sample)
+/* Measures one peer once. */
+int bench_measure(const struct bench_case *c, const struct bench_peer *peer,
+		  struct bench_sample *sample)
 {
 	struct bench_run run = { .c = c, .peer = peer };
 	int err;
@@ -628,18 +629,5 @@ static int bench_measure_once(const struct bench_case *c, const struct bench_pee
 	peer->destroy(run.table);
 out:
 	run_free(&run);
-	return err;
-}
-
-/* Measures one peer once.  What was disturbed is repeated, up to a point. */
-int bench_measure(const struct bench_case *c, const struct bench_peer *peer,
-		  struct bench_sample *sample)
-{
-	unsigned int repeats = c->repeats;
-	int err;
-
-	do {
-		err = bench_measure_once(c, peer, sample);
-	} while (!err && sample->disturbed && repeats--);
 	return err;
 }
