@@ -42,6 +42,7 @@ typedef bool bench_loop_fn(struct bench_load *load, unsigned int cycles);
  * @name: what the results call it
  * @deepest: with more in flight than this it takes too long; 0 if never
  * @proposed: it takes the id that the load proposes and knows to be free
+ * @mixed: of two threads, each is proposed the ids between those of the other one
  * @lookup_only: nothing but its lookups is worth measuring
  * @unbounded: it does not keep the maximum
  * @linked: it links the requests: one of them cannot be in two tables
@@ -62,6 +63,7 @@ struct bench_peer {
 	const char *name;
 	unsigned int deepest;
 	bool proposed;
+	bool mixed;
 	bool lookup_only;
 	bool unbounded;
 	bool linked;
@@ -79,6 +81,7 @@ struct bench_peer {
 };
 
 extern const struct bench_peer bench_f2;
+extern const struct bench_peer bench_f2_mixed;
 extern const struct bench_peer bench_f3;
 extern const struct bench_peer bench_array;
 extern const struct bench_peer bench_wide_array;

@@ -146,13 +146,13 @@ static int load_alloc(struct bench_load *load, unsigned int depth)
 	return 0;
 }
 
-/* Proposes the ids from @first on, in random order. */
-static void load_propose(struct bench_load *load, unsigned int first)
+/* Proposes each @step'th id from @first on, in random order. */
+static void load_propose(struct bench_load *load, unsigned int first, unsigned int step)
 {
 	unsigned int i, other;
 
 	for (i = 0; i < load->depth; i++)
-		load->ids[i] = first + i;
+		load->ids[i] = first + i * step;
 	for (i = load->depth - 1; i; i--) {
 		other = bench_random(&load->order.seed, i + 1);
 		swap(load->ids[i], load->ids[other]);
@@ -512,7 +512,10 @@ static int run_fill(struct bench_run *run)
 			.below = load->depth,
 			.random = run->c->random,
 		};
-		load_propose(load, run_first_id(run, i));
+		if (run->peer->mixed)
+			load_propose(load, i, run->nr_loads);
+		else
+			load_propose(load, run_first_id(run, i), 1);
 		err = set_cpus_allowed_ptr(current, load_cpu(run, i));
 		if (err)
 			return err;

@@ -16,6 +16,7 @@ from pathlib import Path
 
 TITLES = {
     "f2": "f2, the floor",
+    "f2_mixed": "f2, slots of both threads in turn",
     "f3": "f3, the floor with such slots",
     "midatlas": "midatlas",
     "nopped": "midatlas, tracepoints a nop",
@@ -200,7 +201,10 @@ def judge(results, cpus):
     floor(1, "st", "random", 2.0, "ST", lambda size: not full(size))
     floor(1, "st", "random", 4.5, "ST, 99.9 % full", full)
     floor(2, "mt", "random", 2.5, "MT", lambda size: fullness(size) <= SPARE)
-    floor(2, "mt", "random", 3.5, "MT, over 75 % full", lambda size: fullness(size) > SPARE)
+    tight = lambda size: fullness(size) > SPARE
+    floor(2, "mt", "random", 3.5, "MT, over 75 % full", tight)
+    bars.at_best(bars.ratios("mt", "random", "f2_mixed", "f2", tight), False,
+                 "f2 with slots in turn:")
     against(2, "mt", "random", "spinlock", 5)
     floor(3, "pc", "fifo", 1.3, "PC, from 50 in flight", lambda size: some(size) and not full(size))
     floor(3, "pc", "fifo", 1.6, "PC, nearly full", full)
