@@ -83,6 +83,7 @@ struct bench_peer {
 extern const struct bench_peer bench_f2;
 extern const struct bench_peer bench_f2_mixed;
 extern const struct bench_peer bench_f3;
+extern const struct bench_peer bench_f3_walk;
 extern const struct bench_peer bench_array;
 extern const struct bench_peer bench_wide_array;
 extern const struct bench_peer bench_midatlas;

@@ -18,6 +18,7 @@ TITLES = {
     "f2": "f2, the floor",
     "f2_mixed": "f2, slots of both threads in turn",
     "f3": "f3, the floor with such slots",
+    "f3_walk": "the same, with a search",
     "midatlas": "midatlas",
     "nopped": "midatlas, tracepoints a nop",
     "untraced": "midatlas without tracepoints",
