@@ -273,7 +273,8 @@
 #define MID_NEAR		8	/* slots to look at before anything else */
 #define MID_STAY_ORDER		12	/* up to here a CPU may stay in its region */
 #define MID_HOME_ORDER		4	/* log2 of the least that it is worth to stay in */
-#define MID_HINTS		16	/* freed slots that a CPU remembers */
+#define MID_HINTS		16	/* freed slots that a CPU remembers, beside one */
+#define MID_NO_HINT		~0u
 #define MID_KEPT		8	/* of them it keeps so many back, if it can */
 #define MID_KEPT_ORDER		10	/* in larger tables than this */
 #define MID_LEAN		8	/* lines without a second slot: nearly full */
@@ -357,7 +358,9 @@ struct mid_table {
 
 /**
  * struct mid_cpu - what an atlas has on each CPU
- * @next: the slot where this CPU looks next for a free one
+ * @next: the slot where this CPU looks next for a free one; while it is tight, the
+ *	oldest hint, or %MID_NO_HINT
+ * @walk: what @next was before it was tight, and where it walks while it is
  * @barren: slots that it has walked by since it last found a free one there
  * @tight: the table is nearly full, as this CPU sees it
  * @lean: lines in a row that had one free slot only
@@ -366,7 +369,7 @@ struct mid_table {
  * @associated: contexts that this CPU put into the atlas
  * @dissociated: contexts that this CPU took out, not always the same ones
  * @peak: the largest difference of the two that a dissociate has seen
- * @hint: slots that this CPU has freed while it was tight
+ * @hint: the other slots that this CPU has freed while it was tight
  *
  * Interrupts and, where the kernel is preempted, other CPUs may write here, too.
  * The hints may suffer from that, the counts do not.
@@ -378,6 +381,7 @@ struct mid_cpu {
 	u8 lean;
 	u8 put;
 	u8 got;
+	unsigned int walk;
 	unsigned long associated;
 	unsigned long dissociated;
 	long peak;
@@ -945,15 +949,21 @@ static noinline int mid_table_take_next(struct mid_atlas *atlas,
 
 static __always_inline unsigned int mid_cpu_hints(const struct mid_cpu *cpu)
 {
-	return (u8)(READ_ONCE(cpu->put) - READ_ONCE(cpu->got));
+	return (READ_ONCE(cpu->next) != MID_NO_HINT) +
+	       (u8)(READ_ONCE(cpu->put) - READ_ONCE(cpu->got));
 }
 
-/* Slot @i was freed here: a place to look for a free one. */
+/*
+ * Slot @i was freed here: a place to look for a free one.  The oldest is kept where
+ * an associate looks first: it may be waiting for nothing else.
+ */
 static __always_inline void mid_cpu_remember(struct mid_cpu *cpu, unsigned int i)
 {
 	u8 put = READ_ONCE(cpu->put);
 
-	if ((u8)(put - READ_ONCE(cpu->got)) < MID_HINTS) {
+	if (READ_ONCE(cpu->next) == MID_NO_HINT) {
+		WRITE_ONCE(cpu->next, i);
+	} else if ((u8)(put - READ_ONCE(cpu->got)) < MID_HINTS) {
 		WRITE_ONCE(cpu->hint[put % MID_HINTS], i);
 		WRITE_ONCE(cpu->put, put + 1);
 	}
@@ -962,10 +972,15 @@ static __always_inline void mid_cpu_remember(struct mid_cpu *cpu, unsigned int i
 /* The oldest hint; there is one. */
 static __always_inline unsigned int mid_cpu_recall(struct mid_cpu *cpu)
 {
+	unsigned int oldest = READ_ONCE(cpu->next), next = MID_NO_HINT;
 	u8 got = READ_ONCE(cpu->got);
 
-	WRITE_ONCE(cpu->got, got + 1);
-	return READ_ONCE(cpu->hint[got % MID_HINTS]);
+	if (got != READ_ONCE(cpu->put)) {
+		next = READ_ONCE(cpu->hint[got % MID_HINTS]);
+		WRITE_ONCE(cpu->got, got + 1);
+	}
+	WRITE_ONCE(cpu->next, next);
+	return oldest;
 }
 
 /* So many hints are left alone as long as a walk finds others. */
@@ -1008,11 +1023,11 @@ static bool mid_cpu_tightens(struct mid_cpu *cpu, const struct mid_table *t,
  */
 static bool mid_cpu_relaxes(struct mid_cpu *cpu, const struct mid_table *t)
 {
-	unsigned int line = READ_ONCE(cpu->next) + MID_LINE;
+	unsigned int line = READ_ONCE(cpu->walk) + MID_LINE;
 
 	if (!mid_cpu_looks(cpu))
 		return false;
-	WRITE_ONCE(cpu->next, line);
+	WRITE_ONCE(cpu->walk, line);
 	return mid_line_free(t, line & t->mask) >=
 		(t->order > MID_KEPT_ORDER ? MID_LINE / 2 : MID_LINE);
 }
@@ -1031,13 +1046,13 @@ static __always_inline bool mid_cpu_walks(const struct mid_cpu *cpu,
 /* Nearly full: a slot from the rest of the region, or one that was freed here */
 static int mid_table_take_hint(struct mid_table *t, struct mid_cpu *cpu, u64 *word)
 {
-	unsigned int from = READ_ONCE(cpu->next) & t->mask;
+	unsigned int from = READ_ONCE(cpu->walk) & t->mask;
 	unsigned int end = min(round_up(from + 1, t->region), t->lines * MID_LINE);
 	int i;
 
 	if (mid_cpu_walks(cpu, t, mid_cpu_hints(cpu))) {
 		i = mid_table_walk(t, from, end, word);
-		WRITE_ONCE(cpu->next, i < 0 ? end : i + 1);
+		WRITE_ONCE(cpu->walk, i < 0 ? end : i + 1);
 		WRITE_ONCE(cpu->barren, i < 0 ? READ_ONCE(cpu->barren) + end - from : 0);
 		if (i >= 0)
 			return i;
@@ -1056,12 +1071,14 @@ static int mid_table_take_tight(struct mid_atlas *atlas, struct mid_table *t,
 	int i = mid_table_take_hint(t, cpu, word);
 
 	if (i < 0) {
-		i = mid_table_take_next(atlas, t, READ_ONCE(cpu->next) & t->mask, word);
+		i = mid_table_take_next(atlas, t, READ_ONCE(cpu->walk) & t->mask, word);
 		if (i >= 0)
-			WRITE_ONCE(cpu->next, i + 1);
+			WRITE_ONCE(cpu->walk, i + 1);
 	}
-	if (mid_cpu_relaxes(cpu, t))
+	if (mid_cpu_relaxes(cpu, t)) {
+		WRITE_ONCE(cpu->next, READ_ONCE(cpu->walk));
 		WRITE_ONCE(cpu->tight, false);
+	}
 	return i;
 }
 
@@ -1081,6 +1098,7 @@ static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
 {
 	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
 	unsigned int next = READ_ONCE(cpu->next) & t->mask;
+	bool tight = false;
 	int i;
 
 	if (READ_ONCE(cpu->tight))
@@ -1090,10 +1108,12 @@ static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
 		i = mid_table_take_next(atlas, t, next, word);
 		if (i < 0)
 			return i;
-		WRITE_ONCE(cpu->tight, mid_cpu_tightens(cpu, t, i));
+		tight = mid_cpu_tightens(cpu, t, i);
 	}
-	WRITE_ONCE(cpu->next,
-		   mid_table_region_ends(t, i) ? mid_table_turn(t, i) : i + 1);
+	next = mid_table_region_ends(t, i) ? mid_table_turn(t, i) : i + 1;
+	WRITE_ONCE(cpu->walk, next);
+	WRITE_ONCE(cpu->next, tight ? MID_NO_HINT : next);
+	WRITE_ONCE(cpu->tight, tight);
 	return i;
 }
 
