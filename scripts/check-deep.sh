@@ -12,6 +12,7 @@
 all=(litmus:5 model:10 defects:15 fuzz:20 kernels:20 sanitize:35 faults:15)
 names=${all[*]%:*}
 parts=${PARTS:-$names}
+unset PARTS	# sanitize.sh has its own
 failed=0
 
 # part NAME MINUTES
