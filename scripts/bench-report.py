@@ -39,8 +39,9 @@ TITLES = {
     "spinlock_irqsave": "the same, irqsave",
 }
 
-# Without the variants of midatlas, which would hide its curve
-PEERS = [peer for peer in TITLES if peer not in ("nopped", "untraced", "uncounted")]
+# Without the variants of midatlas and of the floor, which would hide their curves
+PEERS = [peer for peer in TITLES
+         if peer not in ("nopped", "untraced", "uncounted", "f2_mixed", "f3_walk")]
 
 # Test and order of retirement, title, what the peers are compared with
 TABLES = [
