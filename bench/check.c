@@ -103,7 +103,7 @@ static int set_create(struct bench_set *set, const struct bench_peer *peer,
 static int reuse_once(struct bench_set *set, unsigned int i, u32 *last, u32 now,
 		      u64 *least)
 {
-	u32 id;
+	u32 id = 0;
 
 	if (set_dissociate(set, i) != &set->reqs[i])
 		return -EBADMSG;
@@ -240,7 +240,7 @@ static int memory_fill(const struct bench_case *c, const struct bench_peer *peer
 {
 	unsigned int i, j;
 	int err;
-	u32 id;
+	u32 id = 0;
 
 	for (i = 0; i < n; i++) {
 		tables[i] = peer->create(c->max);

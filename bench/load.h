@@ -24,17 +24,15 @@ struct bench_token {
 
 /**
  * struct bench_order - which request is the next to be retired
- * @seed: of a random order
- * @at: the one that was retired last
+ * @state: the seed of a random order, or the one that was retired last
  * @below: how many there are
  * @random: the order is random, not that in which they went out
  *
- * The loops have a copy of their own, in registers: a load from memory would
- * have to wait for the atomic operation before it.
+ * The loops have a copy of @state in a register: a store would have to be done before
+ * the next atomic operation.
  */
 struct bench_order {
-	u64 seed;
-	unsigned int at;
+	u64 state;
 	unsigned int below;
 	bool random;
 };
@@ -46,6 +44,7 @@ struct bench_order {
  * @ids: their ids, where one thread has them
  * @depth: how many there are
  * @order: how they are retired
+ * @next: the one that a lookup maps next
  * @ring: the wire of a pair: the tokens in flight, then those that are free
  * @pool: of a pair: in flight too, held back to be retired out of order
  * @size: tokens in @ring
@@ -67,6 +66,7 @@ struct bench_load {
 	u32 *ids;
 	unsigned int depth;
 	struct bench_order order;
+	unsigned int next;
 
 	struct bench_token *ring;
 	struct bench_token *pool;
@@ -93,13 +93,13 @@ static __always_inline unsigned int bench_random(u64 *seed, unsigned int below)
 	return ((*seed >> 32) * below) >> 32;
 }
 
-static __always_inline unsigned int bench_next(struct bench_order *order)
+static __always_inline unsigned int bench_next(const struct bench_order *order, u64 *state)
 {
 	if (order->random)
-		return bench_random(&order->seed, order->below);
-	if (++order->at >= order->below)
-		order->at = 0;
-	return order->at;
+		return bench_random(state, order->below);
+	if (++*state >= order->below)
+		*state = 0;
+	return *state;
 }
 
 #endif /* _MIDATLAS_BENCH_LOAD_H */

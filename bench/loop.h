@@ -3,7 +3,8 @@
  * The measured loops, compiled around each peer
  *
  * They do as little as they can besides: an index, a load of the id, the calls,
- * a comparison of each result with the one that is right.
+ * a comparison of each result with the one that is right.  What they have to keep
+ * during a call fits into the registers that a function must leave as they were.
  */
 #ifndef _MIDATLAS_BENCH_LOOP_H
 #define _MIDATLAS_BENCH_LOOP_H
@@ -27,14 +28,27 @@ typedef struct bench_req *bench_dissociate_fn(void *table, u32 id, struct bench_
  * A table that is exactly full may fail while another thread, which has just freed
  * a slot, takes a look around.  A client would try again, too.
  */
-__bench_loop bench_associate(bench_associate_fn associate, void *table,
-			     struct bench_req *req, u32 *id)
+static __maybe_unused noinline int bench_associate_again(bench_associate_fn associate,
+							 void *table, struct bench_req *req,
+							 u32 *id)
 {
 	unsigned int tries = BENCH_TRIES;
 	int err;
 
-	while (unlikely((err = associate(table, req, id)) == -ENOSPC) && --tries)
+	do {
 		cpu_relax();
+		err = associate(table, req, id);
+	} while (err == -ENOSPC && --tries);
+	return err;
+}
+
+__bench_loop bench_associate(bench_associate_fn associate, void *table,
+			     struct bench_req *req, u32 *id)
+{
+	int err = associate(table, req, id);
+
+	if (unlikely(err == -ENOSPC))
+		err = bench_associate_again(associate, table, req, id);
 	return !err;
 }
 
@@ -43,45 +57,39 @@ __bench_loop bench_churn(struct bench_load *load, unsigned int cycles,
 			 bench_associate_fn associate, bench_map_fn map,
 			 bench_dissociate_fn dissociate)
 {
-	struct bench_order order = load->order;
-	struct bench_req *reqs = load->reqs;
-	void *table = load->table;
-	u32 *ids = load->ids;
-	bool ok = true;
+	u64 state = load->order.state;
 
 	while (cycles--) {
-		unsigned int i = bench_next(&order);
-		struct bench_req *req = &reqs[i];
-		u32 id = ids[i];
+		unsigned int i = bench_next(&load->order, &state);
+		struct bench_req *req = &load->reqs[i];
+		u32 *id = &load->ids[i];
 
-		ok &= map(table, id) == req;
-		ok &= dissociate(table, id, req) == req;
-		ok &= bench_associate(associate, table, req, &ids[i]);
+		if (unlikely(map(load->table, *id) != req ||
+			     dissociate(load->table, *id, req) != req ||
+			     !bench_associate(associate, load->table, req, id)))
+			return false;
 	}
-	load->order = order;
-	return ok;
+	load->order.state = state;
+	return true;
 }
 
 /* Sends @cycles requests out; the ring has so many that are free. */
 __bench_loop bench_produce(struct bench_load *load, unsigned int cycles,
 			   bench_associate_fn associate)
 {
-	struct bench_token *ring = load->ring;
-	struct bench_req *reqs = load->reqs;
-	unsigned int size = load->size;
 	unsigned int head = load->head;
-	void *table = load->table;
-	bool ok = true;
 
 	while (cycles--) {
-		struct bench_token *token = &ring[head];
+		struct bench_token *token = &load->ring[head];
 
-		ok &= bench_associate(associate, table, &reqs[token->req], &token->id);
-		if (++head == size)
+		if (unlikely(!bench_associate(associate, load->table,
+					      &load->reqs[token->req], &token->id)))
+			return false;
+		if (++head == load->size)
 			head = 0;
 	}
 	load->head = head;
-	return ok;
+	return true;
 }
 
 /*
@@ -91,76 +99,64 @@ __bench_loop bench_produce(struct bench_load *load, unsigned int cycles,
 __bench_loop bench_consume(struct bench_load *load, unsigned int cycles,
 			   bench_map_fn map, bench_dissociate_fn dissociate)
 {
-	struct bench_order order = load->order;
-	struct bench_token *pool = load->pool;
-	struct bench_token *ring = load->ring;
-	struct bench_req *reqs = load->reqs;
-	unsigned int size = load->size;
+	u64 state = load->order.state;
 	unsigned int tail = load->tail;
-	void *table = load->table;
-	bool ok = true;
 
 	while (cycles--) {
-		struct bench_token token = ring[tail];
+		struct bench_token *token = &load->ring[tail];
 		struct bench_req *req;
+		unsigned int i;
 
-		if (order.below) {
-			unsigned int i = bench_next(&order);
-
-			swap(token, pool[i]);
-			ring[tail] = token;
+		if (load->order.below) {
+			i = bench_next(&load->order, &state);
+			swap(*token, load->pool[i]);
 		}
-		if (++tail == size)
+		if (++tail == load->size)
 			tail = 0;
-		req = &reqs[token.req];
-		ok &= map(table, token.id) == req;
-		ok &= dissociate(table, token.id, req) == req;
+		req = &load->reqs[token->req];
+		if (unlikely(map(load->table, token->id) != req ||
+			     dissociate(load->table, token->id, req) != req))
+			return false;
 	}
 	load->tail = tail;
-	load->order = order;
-	return ok;
+	load->order.state = state;
+	return true;
 }
 
 __bench_loop bench_lookup(struct bench_load *load, unsigned int cycles,
 			  bench_map_fn map)
 {
-	struct bench_req *reqs = load->reqs;
-	unsigned int depth = load->depth;
-	unsigned int i = load->order.at;
-	void *table = load->table;
-	u32 *ids = load->ids;
-	bool ok = true;
+	unsigned int i = load->next;
 
 	while (cycles--) {
-		ok &= map(table, ids[i]) == &reqs[i];
-		if (++i >= depth)
+		if (unlikely(map(load->table, load->ids[i]) != &load->reqs[i]))
+			return false;
+		if (++i >= load->depth)
 			i = 0;
 	}
-	load->order.at = i;
-	return ok;
+	load->next = i;
+	return true;
 }
 
 /* Requests are aligned: the low bit adds nothing but the wait for the result. */
 __bench_loop bench_chase(struct bench_load *load, unsigned int cycles,
 			 bench_map_fn map)
 {
-	struct bench_req *reqs = load->reqs;
-	unsigned int depth = load->depth;
-	unsigned int i = load->order.at;
-	void *table = load->table;
-	u32 *ids = load->ids;
-	bool ok = true;
+	unsigned int i = load->next;
 
 	while (cycles--) {
-		struct bench_req *req = map(table, ids[i]);
+		struct bench_req *req = map(load->table, load->ids[i]);
 
-		ok &= req == &reqs[i];
+		if (unlikely(req != &load->reqs[i]))
+			return false;
+		/* It is as good as known, but that shall not help. */
+		OPTIMIZER_HIDE_VAR(req);
 		i += 1 + ((unsigned long)req & 1);
-		if (i >= depth)
+		if (i >= load->depth)
 			i = 0;
 	}
-	load->order.at = i;
-	return ok;
+	load->next = i;
+	return true;
 }
 
 /* BENCH_PEER(prefix, name, other members...): the peer whose functions begin so */

@@ -150,11 +150,12 @@ static int load_alloc(struct bench_load *load, unsigned int depth)
 static void load_propose(struct bench_load *load, unsigned int first, unsigned int step)
 {
 	unsigned int i, other;
+	u64 seed = first;
 
 	for (i = 0; i < load->depth; i++)
 		load->ids[i] = first + i * step;
 	for (i = load->depth - 1; i; i--) {
-		other = bench_random(&load->order.seed, i + 1);
+		other = bench_random(&seed, i + 1);
 		swap(load->ids[i], load->ids[other]);
 	}
 }
@@ -388,11 +389,12 @@ static int thread_main(void *arg)
 static bool bench_full(struct bench_load *load, unsigned int cycles)
 {
 	const struct bench_peer *peer = load->peer;
+	u64 state = load->order.state;
 	bool ok = true;
 	int err;
 
 	while (cycles--) {
-		unsigned int i = bench_next(&load->order);
+		unsigned int i = bench_next(&load->order, &state);
 		struct bench_req *req = &load->reqs[i];
 
 		clear_bit(load->ids[i], load->used);
@@ -401,6 +403,7 @@ static bool bench_full(struct bench_load *load, unsigned int cycles)
 			load->failed++;
 		ok &= !err && !test_and_set_bit(load->ids[i], load->used);
 	}
+	load->order.state = state;
 	return ok;
 }
 
@@ -508,7 +511,7 @@ static int run_fill(struct bench_run *run)
 		load->peer = run->peer;
 		load->used = run->used;
 		load->order = (struct bench_order){
-			.seed = i,
+			.state = run->c->random ? i : 0,
 			.below = load->depth,
 			.random = run->c->random,
 		};
@@ -532,7 +535,7 @@ static int run_fill(struct bench_run *run)
 static bool run_is_full(struct bench_run *run)
 {
 	struct bench_req req;
-	u32 id;
+	u32 id = 0;
 
 	return bitmap_weight(run->used, BENCH_IDS) == run->c->max &&
 	       run->peer->associate(run->table, &req, &id) != 0;
