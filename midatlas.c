@@ -274,7 +274,7 @@
 #define MID_STAY_ORDER		12	/* up to here a CPU may stay in its region */
 #define MID_HOME_ORDER		4	/* log2 of the least that it is worth to stay in */
 #define MID_HINTS		16	/* freed slots that a CPU remembers, beside one */
-#define MID_NO_HINT		~0u
+#define MID_NO_SLOT		~0u	/* looks like the last of any region */
 #define MID_KEPT		8	/* of them it keeps so many back, if it can */
 #define MID_KEPT_ORDER		10	/* in larger tables than this */
 #define MID_LEAN		8	/* lines without a second slot: nearly full */
@@ -284,8 +284,8 @@
 #define MID_MAX_NAME		200	/* with a number it is a file's name */
 
 /* The state in a slot's word. */
-#define MID_PARKED		0	/* out of service; the lock's holder owns it */
-#define MID_FREE		1
+#define MID_FREE		0
+#define MID_PARKED		1	/* out of service; the lock's holder owns it */
 #define MID_BUSY		2	/* an associate, or abandon, is writing @ctx */
 #define MID_ABANDONED		3	/* waits for its late reply; the lock's too */
 #define MID_LIVE		4	/* this bit: a context is here */
@@ -324,9 +324,12 @@ struct mid_slot {
  * @slots: the slots, at least one cache line of them
  * @order: how many bits of a MID are the slot's number
  * @mask: 2^@order - 1
+ * @spare: the other bits of a MID
  * @match: the bits of a slot's word that a MID in flight fixes
+ * @live: the same, and all of the state: nobody is moving it
  * @step: what the next use adds to a slot's word
- * @region: how many slots a CPU walks before it moves on
+ * @region: how many slots a CPU walks before it moves on, a power of two
+ * @turn: @region - 1
  * @lines: cache lines of slots
  * @older: the table before this one, while it still has MIDs in use
  * @rcu: frees the table
@@ -343,9 +346,12 @@ struct mid_table {
 	struct mid_slot *slots;
 	unsigned int order;
 	unsigned int mask;
+	unsigned int spare;
 	unsigned int match;
+	unsigned int live;
 	unsigned int step;
 	unsigned int region;
+	unsigned int turn;
 	unsigned int lines;
 	struct mid_table __rcu *older;
 	unsigned int held;
@@ -358,9 +364,10 @@ struct mid_table {
 
 /**
  * struct mid_cpu - what an atlas has on each CPU
- * @next: the slot where this CPU looks next for a free one; while it is tight, the
- *	oldest hint, or %MID_NO_HINT
+ * @next: the slot where this CPU looks next for a free one; %MID_NO_SLOT while it is
+ *	tight
  * @walk: what @next was before it was tight, and where it walks while it is
+ * @oldest: the oldest hint, or %MID_NO_SLOT
  * @barren: slots that it has walked by since it last found a free one there
  * @tight: the table is nearly full, as this CPU sees it
  * @lean: lines in a row that had one free slot only
@@ -369,7 +376,7 @@ struct mid_table {
  * @associated: contexts that this CPU put into the atlas
  * @dissociated: contexts that this CPU took out, not always the same ones
  * @peak: the largest difference of the two that a dissociate has seen
- * @hint: the other slots that this CPU has freed while it was tight
+ * @hint: the other hints: slots that this CPU has freed while it was tight
  *
  * Interrupts and, where the kernel is preempted, other CPUs may write here, too.
  * The hints may suffer from that, the counts do not.
@@ -382,6 +389,7 @@ struct mid_cpu {
 	u8 put;
 	u8 got;
 	unsigned int walk;
+	unsigned int oldest;
 	unsigned long associated;
 	unsigned long dissociated;
 	long peak;
@@ -459,6 +467,12 @@ struct mid_atlas {
  * and below; what is rare is kept out of them, so that they need few registers.
  */
 
+/* Neither NULL nor an error pointer, by one comparison */
+static __always_inline bool mid_ctx_is_valid(const void *ctx)
+{
+	return (unsigned long)ctx - 1 < (unsigned long)-MAX_ERRNO - 1;
+}
+
 static __always_inline unsigned int mid_word_state(u64 word)
 {
 	return word & MID_STATE;
@@ -472,7 +486,7 @@ static __always_inline u64 mid_word_with(u64 word, unsigned int state)
 static __always_inline u16 mid_word_mid(const struct mid_table *t,
 					unsigned int i, u64 word)
 {
-	return i | ((word >> MID_USE_SHIFT) & ~t->mask);
+	return i | ((word >> MID_USE_SHIFT) & t->spare);
 }
 
 /* What a word and @mid differ in, of all that the table's MIDs and a state have */
@@ -492,7 +506,7 @@ static __always_inline bool mid_word_match(const struct mid_table *t, u64 word,
 static __always_inline bool mid_word_is_live(const struct mid_table *t, u64 word,
 					     u16 mid)
 {
-	return !(mid_word_differs(word, MID_LIVE, mid) & (t->match | MID_STATE));
+	return !(mid_word_differs(word, MID_LIVE, mid) & t->live);
 }
 
 static u32 mid_word_stamp(u64 word)
@@ -539,8 +553,7 @@ static __always_inline u64 mid_word_next(const struct mid_table *t,
 					 unsigned int i, u64 word)
 {
 	word = mid_word_step(t, word);
-	/* Only the last slot has it. */
-	if (unlikely(i == t->mask && mid_word_mid(t, i, word) == MID_RESERVED))
+	if (unlikely(mid_word_mid(t, i, word) == MID_RESERVED))
 		word = mid_word_step(t, word);
 	return word;
 }
@@ -616,9 +629,12 @@ static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 
 	t->order = order;
 	t->mask = BIT(order) - 1;
-	t->match = (0xffffu & ~t->mask) << MID_USE_SHIFT | MID_LIVE;
+	t->spare = (u16)~t->mask;
+	t->match = t->spare << MID_USE_SHIFT | MID_LIVE;
+	t->live = t->match | MID_STATE;
 	t->step = MID_USE_ONE << order;
 	t->region = mid_table_region(order);
+	t->turn = t->region - 1;
 	t->lines = lines;
 	atomic_set(&t->cursor, nr_cpu_ids * t->region);
 	for (i = 0; i < lines; i++)
@@ -638,9 +654,10 @@ static void mid_table_init(struct mid_table *t, unsigned int held,
 
 	t->held = held;
 	/* The lowest numbers go first into service, and next when parked. */
-	for (i = mid_table_size(t); i-- > held; ) {
+	for (i = t->lines * MID_LINE; i-- > held; ) {
 		atomic64_set(&t->slots[i].word, mid_word_with(word, MID_PARKED));
-		mid_table_park(t, i);
+		if (i < mid_table_size(t))
+			mid_table_park(t, i);
 	}
 	for (i = 0; i < held; i++)
 		atomic64_set(&t->slots[i].word, mid_word_with(word, MID_FREE));
@@ -916,9 +933,9 @@ static noinline unsigned int mid_table_turn(struct mid_table *t, unsigned int i)
 	return atomic_fetch_add_relaxed(t->region, &t->cursor);
 }
 
-static bool mid_table_region_ends(const struct mid_table *t, unsigned int i)
+static __always_inline bool mid_table_region_ends(const struct mid_table *t, unsigned int i)
 {
-	return !((i + 1) & (t->region - 1));
+	return !((i + 1) & t->turn);
 }
 
 /* Slot @i was taken: this region to its end, then the others. */
@@ -949,7 +966,7 @@ static noinline int mid_table_take_next(struct mid_atlas *atlas,
 
 static __always_inline unsigned int mid_cpu_hints(const struct mid_cpu *cpu)
 {
-	return (READ_ONCE(cpu->next) != MID_NO_HINT) +
+	return (READ_ONCE(cpu->oldest) != MID_NO_SLOT) +
 	       (u8)(READ_ONCE(cpu->put) - READ_ONCE(cpu->got));
 }
 
@@ -961,8 +978,8 @@ static __always_inline void mid_cpu_remember(struct mid_cpu *cpu, unsigned int i
 {
 	u8 put = READ_ONCE(cpu->put);
 
-	if (READ_ONCE(cpu->next) == MID_NO_HINT) {
-		WRITE_ONCE(cpu->next, i);
+	if (READ_ONCE(cpu->oldest) == MID_NO_SLOT) {
+		WRITE_ONCE(cpu->oldest, i);
 	} else if ((u8)(put - READ_ONCE(cpu->got)) < MID_HINTS) {
 		WRITE_ONCE(cpu->hint[put % MID_HINTS], i);
 		WRITE_ONCE(cpu->put, put + 1);
@@ -972,14 +989,14 @@ static __always_inline void mid_cpu_remember(struct mid_cpu *cpu, unsigned int i
 /* The oldest hint; there is one. */
 static __always_inline unsigned int mid_cpu_recall(struct mid_cpu *cpu)
 {
-	unsigned int oldest = READ_ONCE(cpu->next), next = MID_NO_HINT;
+	unsigned int oldest = READ_ONCE(cpu->oldest), next = MID_NO_SLOT;
 	u8 got = READ_ONCE(cpu->got);
 
 	if (got != READ_ONCE(cpu->put)) {
 		next = READ_ONCE(cpu->hint[got % MID_HINTS]);
 		WRITE_ONCE(cpu->got, got + 1);
 	}
-	WRITE_ONCE(cpu->next, next);
+	WRITE_ONCE(cpu->oldest, next);
 	return oldest;
 }
 
@@ -1112,29 +1129,30 @@ static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
 	}
 	next = mid_table_region_ends(t, i) ? mid_table_turn(t, i) : i + 1;
 	WRITE_ONCE(cpu->walk, next);
-	WRITE_ONCE(cpu->next, tight ? MID_NO_HINT : next);
+	WRITE_ONCE(cpu->next, tight ? MID_NO_SLOT : next);
 	WRITE_ONCE(cpu->tight, tight);
 	return i;
 }
 
-/* Which slot to try first; -ENOSPC where that is no quick question. */
-static __always_inline int mid_table_guess(const struct mid_table *t,
-					   struct mid_cpu *cpu)
+/* Which slot to try first, @i; false where that is no quick question */
+static __always_inline bool mid_table_guess(const struct mid_table *t,
+					    struct mid_cpu *cpu, unsigned int *i)
 {
-	unsigned int i = READ_ONCE(cpu->next) & t->mask;
 	unsigned int hints;
 
-	if (READ_ONCE(cpu->tight)) {
-		hints = mid_cpu_hints(cpu);
-		if (!hints || mid_cpu_looks(cpu) || mid_cpu_walks(cpu, t, hints))
-			return -ENOSPC;
-		return mid_cpu_recall(cpu) & t->mask;
+	*i = READ_ONCE(cpu->next) & t->mask;
+	if (likely(!mid_table_region_ends(t, *i))) {
+		/* If that is busy mid_table_take() goes on behind it. */
+		WRITE_ONCE(cpu->next, *i + 1);
+		return true;
 	}
-	if (mid_table_region_ends(t, i))
-		return -ENOSPC;
-	/* If that is busy mid_table_take() goes on behind it. */
-	WRITE_ONCE(cpu->next, i + 1);
-	return i;
+	if (!READ_ONCE(cpu->tight))
+		return false;
+	hints = mid_cpu_hints(cpu);
+	if (!hints || mid_cpu_looks(cpu) || mid_cpu_walks(cpu, t, hints))
+		return false;
+	*i = mid_cpu_recall(cpu) & t->mask;
+	return true;
 }
 
 /*
@@ -1687,13 +1705,11 @@ static int mid_slot_confirm(struct mid_atlas *atlas, struct mid_table *t,
 
 /* A slot that is BUSY for us, and has its context, goes LIVE. */
 static __always_inline void mid_slot_publish(struct mid_atlas *atlas,
-					     const struct mid_table *t,
-					     struct mid_slot *slot,
-					     unsigned int i, u64 word,
-					     u16 *mid)
+					     struct mid_slot *slot, u64 word,
+					     u16 new_mid, u16 *mid)
 {
 	/* Often a member of the context: once it is LIVE it is not ours. */
-	*mid = mid_word_mid(t, i, word);
+	*mid = new_mid;
 	this_cpu_inc(atlas->cpu->associated);
 	/* Pairs with the acquire in mid_slot_map(), mid_slot_claim(). */
 	atomic64_set_release(&slot->word, word - MID_BUSY + MID_LIVE);
@@ -1716,7 +1732,7 @@ static int mid_table_associate(struct mid_atlas *atlas, struct mid_table *t,
 	}
 	trace_midatlas_associate(atlas, mid_word_mid(t, i, word), ctx);
 	WRITE_ONCE(t->slots[i].ctx, ctx);
-	mid_slot_publish(atlas, t, &t->slots[i], i, word, mid);
+	mid_slot_publish(atlas, &t->slots[i], word, mid_word_mid(t, i, word), mid);
 	return 0;
 }
 
@@ -1810,7 +1826,7 @@ static noinline int mid_atlas_associate_taken(struct mid_atlas *atlas,
 	int err = mid_slot_confirm(atlas, t, i, &word);
 
 	if (!err)
-		mid_slot_publish(atlas, t, slot, i, word, mid);
+		mid_slot_publish(atlas, slot, word, mid_word_mid(t, i, word), mid);
 	rcu_read_unlock();
 	return err ? mid_atlas_associate_slow(atlas, ctx, mid, gfp) : 0;
 }
@@ -1843,28 +1859,40 @@ int mid_atlas_associate(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp)
 {
 	struct mid_slot *slot;
 	struct mid_table *t;
+	unsigned int i;
+	u16 new_mid;
 	u64 word;
-	int i;
+	s64 old;
 
-	if (IS_ERR_OR_NULL(ctx))
+	if (unlikely(!mid_ctx_is_valid(ctx)))
 		return -EINVAL;
 
 	rcu_read_lock();
 	t = rcu_dereference(atlas->table);
-	i = trace_midatlas_associate_enabled() ? -ENOSPC :
-		mid_table_guess(t, raw_cpu_ptr(atlas->cpu));
-	if (unlikely(i < 0))
+	if (unlikely(trace_midatlas_associate_enabled() ||
+		     !mid_table_guess(t, raw_cpu_ptr(atlas->cpu), &i)))
 		goto slow;
 	slot = &t->slots[i];
-	if (likely(mid_slot_take(t, i, &word))) {
-		WRITE_ONCE(slot->ctx, ctx);
-		/* Now that the slot is ours; see mid_slot_confirm(). */
-		if (unlikely(atomic_read(&atlas->mode)))
-			return mid_atlas_associate_taken(atlas, t, i, word, mid, gfp);
-		mid_slot_publish(atlas, t, slot, i, word, mid);
-		rcu_read_unlock();
-		return 0;
-	}
+	old = atomic64_read(&slot->word);
+	if (unlikely(mid_word_state(old) != MID_FREE))
+		goto slow;
+	/* mid_word_next(), but where there is a MID to skip */
+	word = mid_word_step(t, old);
+	new_mid = mid_word_mid(t, i, word);
+	if (unlikely(new_mid == MID_RESERVED))
+		goto slow;
+	word = word - MID_FREE + MID_BUSY;
+	if (unlikely(!atomic64_try_cmpxchg(&slot->word, &old, word)))
+		goto slow;
+	/* Else the LIVE word would be made beforehand, and take a register more. */
+	OPTIMIZER_HIDE_VAR(word);
+	WRITE_ONCE(slot->ctx, ctx);
+	/* Now that the slot is ours; see mid_slot_confirm(). */
+	if (unlikely(atomic_read(&atlas->mode)))
+		return mid_atlas_associate_taken(atlas, t, new_mid & t->mask, word, mid, gfp);
+	mid_slot_publish(atlas, slot, word, new_mid, mid);
+	rcu_read_unlock();
+	return 0;
 slow:
 	rcu_read_unlock();
 	return mid_atlas_associate_slow(atlas, ctx, mid, gfp);
@@ -1963,7 +1991,7 @@ static int mid_waiter_finish(struct mid_atlas *atlas, struct mid_waiter *w,
 		trace_midatlas_associate(atlas, mid_word_mid(w->t, w->i, w->word), ctx);
 		slot = &w->t->slots[w->i];
 		WRITE_ONCE(slot->ctx, ctx);
-		mid_slot_publish(atlas, w->t, slot, w->i, w->word, mid);
+		mid_slot_publish(atlas, slot, w->word, mid_word_mid(w->t, w->i, w->word), mid);
 	}
 	raw_spin_unlock_irqrestore(&atlas->lock, flags);
 	return w->err;
@@ -2000,7 +2028,7 @@ int mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx, u16 *mid,
 	int err;
 
 	might_sleep();
-	if (IS_ERR_OR_NULL(ctx))
+	if (!mid_ctx_is_valid(ctx))
 		return -EINVAL;
 
 	/* From here on in one RCU section until destroy knows of us. */
@@ -2389,7 +2417,7 @@ bool mid_atlas_dissociate_if(struct mid_atlas *atlas, u16 mid, void *ctx)
 	struct mid_table *t;
 	void *old = NULL;
 
-	if (IS_ERR_OR_NULL(ctx))
+	if (!mid_ctx_is_valid(ctx))
 		return false;
 
 	rcu_read_lock();
@@ -2455,7 +2483,7 @@ void *mid_atlas_reassociate(struct mid_atlas *atlas, u16 mid, void *new_ctx)
 	unsigned long flags;
 	void *old_ctx;
 
-	if (IS_ERR_OR_NULL(new_ctx))
+	if (!mid_ctx_is_valid(new_ctx))
 		return ERR_PTR(-EINVAL);
 
 	rcu_read_lock();
@@ -3335,6 +3363,7 @@ struct mid_atlas *mid_atlas_create(const char *name, unsigned int max_mids,
 	mid_table_init(t, min(max_mids, 1u << order), 0);
 	for_each_possible_cpu(cpu) {
 		per_cpu_ptr(atlas->cpu, cpu)->next = cpu * t->region;
+		per_cpu_ptr(atlas->cpu, cpu)->oldest = MID_NO_SLOT;
 		per_cpu_ptr(atlas->cpu, cpu)->peak = LONG_MIN;
 	}
 	raw_spin_lock_init(&atlas->lock);
