@@ -364,8 +364,8 @@ struct mid_table {
 
 /**
  * struct mid_cpu - what an atlas has on each CPU
- * @next: the slot where this CPU looks next for a free one; %MID_NO_SLOT while it is
- *	tight
+ * @next: the slot where this CPU looks next for a free one; %MID_NO_SLOT as long as it
+ *	has none, and while it is tight
  * @walk: what @next was before it was tight, and where it walks while it is
  * @oldest: the oldest hint, or %MID_NO_SLOT
  * @barren: slots that it has walked by since it last found a free one there
@@ -636,7 +636,6 @@ static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 	t->region = mid_table_region(order);
 	t->turn = t->region - 1;
 	t->lines = lines;
-	atomic_set(&t->cursor, nr_cpu_ids * t->region);
 	for (i = 0; i < lines; i++)
 		__set_bit(i, t->room);
 	return t;
@@ -919,6 +918,12 @@ static bool mid_region_drained(const struct mid_table *t, unsigned int begin)
 	return busy <= 1;
 }
 
+/* A region for this CPU, the one that nobody has walked for the longest time */
+static unsigned int mid_table_fetch(struct mid_table *t)
+{
+	return atomic_fetch_add_relaxed(t->region, &t->cursor);
+}
+
 /*
  * Where this CPU goes on after slot @i, the last of a region.  In a small table the
  * spare bits keep the MIDs apart: stay, if the requests that went out first are done.
@@ -930,7 +935,7 @@ static noinline unsigned int mid_table_turn(struct mid_table *t, unsigned int i)
 
 	if (t->order <= MID_STAY_ORDER && mid_region_drained(t, begin))
 		return begin;
-	return atomic_fetch_add_relaxed(t->region, &t->cursor);
+	return mid_table_fetch(t);
 }
 
 static __always_inline bool mid_table_region_ends(const struct mid_table *t, unsigned int i)
@@ -1114,12 +1119,15 @@ static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
 			  u64 *word)
 {
 	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
-	unsigned int next = READ_ONCE(cpu->next) & t->mask;
+	unsigned int next = READ_ONCE(cpu->next);
 	bool tight = false;
 	int i;
 
 	if (READ_ONCE(cpu->tight))
 		return mid_table_take_tight(atlas, t, cpu, word);
+	if (next == MID_NO_SLOT)
+		next = mid_table_fetch(t);
+	next &= t->mask;
 	i = mid_table_take_near(t, next, word);
 	if (i < 0) {
 		i = mid_table_take_next(atlas, t, next, word);
@@ -1624,6 +1632,8 @@ static int mid_atlas_grow(struct mid_atlas *atlas, unsigned int seen, gfp_t gfp)
 	rcu_read_lock();
 	t = rcu_dereference(atlas->table);
 	mid_table_init(new, held, mid_table_next_use(t, order));
+	/* The CPUs are in that part already. */
+	atomic_set(&new->cursor, round_up(t->mask + 1, new->region));
 	raw_spin_lock_irqsave(&atlas->lock, flags);
 	grown = mid_atlas_grown(atlas, seen, &again_order, &again_held, &err);
 	if (!grown && !err && again_order == order && again_held == held) {
@@ -3362,7 +3372,7 @@ struct mid_atlas *mid_atlas_create(const char *name, unsigned int max_mids,
 
 	mid_table_init(t, min(max_mids, 1u << order), 0);
 	for_each_possible_cpu(cpu) {
-		per_cpu_ptr(atlas->cpu, cpu)->next = cpu * t->region;
+		per_cpu_ptr(atlas->cpu, cpu)->next = MID_NO_SLOT;
 		per_cpu_ptr(atlas->cpu, cpu)->oldest = MID_NO_SLOT;
 		per_cpu_ptr(atlas->cpu, cpu)->peak = LONG_MIN;
 	}
