@@ -43,6 +43,7 @@ typedef bool bench_loop_fn(struct bench_load *load, unsigned int cycles);
  * @deepest: with more in flight than this it takes too long; 0 if never
  * @proposed: it takes the id that the load proposes and knows to be free
  * @mixed: of two threads, each is proposed the ids between those of the other one
+ * @spread: it is proposed every other id, if there are so many
  * @lookup_only: nothing but its lookups is worth measuring
  * @unbounded: it does not keep the maximum
  * @linked: it links the requests: one of them cannot be in two tables
@@ -64,6 +65,7 @@ struct bench_peer {
 	unsigned int deepest;
 	bool proposed;
 	bool mixed;
+	bool spread;
 	bool lookup_only;
 	bool unbounded;
 	bool linked;

@@ -517,6 +517,9 @@ static int run_fill(struct bench_run *run)
 		};
 		if (run->peer->mixed)
 			load_propose(load, i, run->nr_loads);
+		else if (run->peer->spread)
+			load_propose(load, run_first_id(run, i),
+				     min(run->c->max / run->c->depth, 2));
 		else
 			load_propose(load, run_first_id(run, i), 1);
 		err = set_cpus_allowed_ptr(current, load_cpu(run, i));

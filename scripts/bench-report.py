@@ -24,7 +24,7 @@ TITLES = {
     "untraced": "midatlas without tracepoints",
     "uncounted": "the same without counters",
     "array": "bare RCU array",
-    "wide_array": "the same, 16 bytes a slot",
+    "wide_array": "the same, 16 bytes a slot, every other in use",
     "xa_alloc_cyclic": "xa_alloc_cyclic",
     "xa_alloc": "xa_alloc, lowest first",
     "idr_cyclic": "idr cyclic + spinlock",
@@ -192,13 +192,12 @@ def judge(results, cpus):
     def floor(number_of_bar, test, order, limit, text, keep, to="f2"):
         bars.add(number_of_bar, f"{text}: at most {limit:g}x {to}", limit,
                  bars.ratios(test, order, "midatlas", to, keep))
-        if to == "f2":
-            bars.at_best(bars.ratios(test, order, "f3", to, keep), False, "f3 itself:")
+        bars.at_best(bars.ratios(test, order, "f3", to, keep), False, "f3 itself:")
 
     def lookup(test, limit, text):
         floor(4, test, "random", limit, text, lambda size: True, "array")
         bars.at_best(bars.ratios(test, "random", "wide_array", "array"), False,
-                     "an array of slots as wide:")
+                     "an array of slots as wide, every other in use:")
 
     floor(1, "st", "random", 2.0, "ST", lambda size: not full(size))
     floor(1, "st", "random", 4.5, "ST, 99.9 % full", full)

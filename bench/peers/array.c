@@ -70,7 +70,8 @@ static struct bench_req *array_dissociate(void *table, u32 id, struct bench_req 
 	return req;
 }
 
-#ifndef ARRAY_WIDE
-#define ARRAY_NAME "array"
+#ifdef ARRAY_WIDE
+BENCH_PEER(array, "wide_array", .proposed = true, .spread = true, .lookup_only = true);
+#else
+BENCH_PEER(array, "array", .proposed = true, .lookup_only = true);
 #endif
-BENCH_PEER(array, ARRAY_NAME, .proposed = true, .lookup_only = true);
