@@ -119,8 +119,9 @@
  * ===================
  *
  * Each CPU has a hint: the slot where it looks next.  It walks a *region* of
- * the table in order, and then again if that is drained, or moves on to the one that
- * @cursor says is next, so that CPUs rarely share a cache line.  Regions are as large
+ * the table in order, and then again as long as that is drained, or moves on to the one
+ * that @cursor says is next, so that CPUs rarely share a cache line.  Whether it is
+ * drained is found out on the way: by a busy slot near its beginning.  Regions are as large
  * as there are CPUs to share the table: where they are small, requests that were
  * walked by one turn ago are still there.  A hint is never an owner: the
  * slot's cmpxchg decides, any CPU may take any slot, nothing is stranded, and
@@ -370,6 +371,7 @@ struct mid_table {
  * @oldest: the oldest hint, or %MID_NO_SLOT
  * @barren: slots that it has walked by since it last found a free one there
  * @tight: the table is nearly full, as this CPU sees it
+ * @again: it began its region once more, and has not met a busy slot since
  * @lean: lines in a row that had one free slot only
  * @put: hints that were added, ever
  * @got: hints that were used up
@@ -385,6 +387,7 @@ struct mid_cpu {
 	unsigned int next;
 	unsigned int barren;
 	bool tight;
+	bool again;
 	u8 lean;
 	u8 put;
 	u8 got;
@@ -903,6 +906,22 @@ static void mid_atlas_count_dissociate(struct mid_atlas *atlas)
 	this_cpu_inc(atlas->cpu->dissociated);
 }
 
+static unsigned int mid_table_busy(const struct mid_table *t, unsigned int from,
+				   unsigned int to)
+{
+	unsigned int busy = 0;
+
+	for (; from < to; from++)
+		busy += mid_word_state(atomic64_read(&t->slots[from].word)) != MID_FREE;
+	return busy;
+}
+
+/* The end of what is looked at to find out whether a region is drained */
+static unsigned int mid_region_look(const struct mid_table *t, unsigned int begin)
+{
+	return begin + min(t->region, 1u << MID_HOME_ORDER);
+}
+
 /*
  * Is the beginning of a region drained?  One request that lasts is no reason to leave,
  * but one in eight of the slots that this CPU has to pass by would cost it more than
@@ -910,12 +929,7 @@ static void mid_atlas_count_dissociate(struct mid_atlas *atlas)
  */
 static bool mid_region_drained(const struct mid_table *t, unsigned int begin)
 {
-	unsigned int end = begin + min(t->region, 1u << MID_HOME_ORDER);
-	unsigned int busy = 0;
-
-	for (; begin < end; begin++)
-		busy += mid_word_state(atomic64_read(&t->slots[begin].word)) != MID_FREE;
-	return busy <= 1;
+	return mid_table_busy(t, begin, mid_region_look(t, begin)) <= 1;
 }
 
 /* A region for this CPU, the one that nobody has walked for the longest time */
@@ -1115,6 +1129,18 @@ static int mid_table_take_near(struct mid_table *t, unsigned int i, u64 *word)
 	return -ENOSPC;
 }
 
+/*
+ * Slot @i comes after one that was busy.  Is this CPU at the beginning of its region
+ * again, and has one more to pass by there?  Then it is not drained.
+ */
+static bool mid_cpu_leaves(struct mid_cpu *cpu, const struct mid_table *t, unsigned int i)
+{
+	if (!READ_ONCE(cpu->again))
+		return false;
+	WRITE_ONCE(cpu->again, false);
+	return mid_table_busy(t, i, mid_region_look(t, i & ~t->turn)) > 0;
+}
+
 static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
 			  u64 *word)
 {
@@ -1125,7 +1151,7 @@ static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
 
 	if (READ_ONCE(cpu->tight))
 		return mid_table_take_tight(atlas, t, cpu, word);
-	if (next == MID_NO_SLOT)
+	if (next == MID_NO_SLOT || mid_cpu_leaves(cpu, t, next & t->mask))
 		next = mid_table_fetch(t);
 	next &= t->mask;
 	i = mid_table_take_near(t, next, word);
@@ -1154,8 +1180,14 @@ static __always_inline bool mid_table_guess(const struct mid_table *t,
 		WRITE_ONCE(cpu->next, *i + 1);
 		return true;
 	}
-	if (!READ_ONCE(cpu->tight))
-		return false;
+	if (!READ_ONCE(cpu->tight)) {
+		if (t->order > MID_STAY_ORDER || READ_ONCE(cpu->next) == MID_NO_SLOT)
+			return false;
+		/* Once more, if mid_cpu_leaves() does not say otherwise. */
+		WRITE_ONCE(cpu->next, *i - t->turn);
+		WRITE_ONCE(cpu->again, true);
+		return true;
+	}
 	hints = mid_cpu_hints(cpu);
 	if (!hints || mid_cpu_looks(cpu) || mid_cpu_walks(cpu, t, hints))
 		return false;
@@ -1889,8 +1921,11 @@ int mid_atlas_associate(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp)
 	/* mid_word_next(), but where there is a MID to skip */
 	word = mid_word_step(t, old);
 	new_mid = mid_word_mid(t, i, word);
-	if (unlikely(new_mid == MID_RESERVED))
+	if (unlikely(new_mid == MID_RESERVED)) {
+		/* That is the last slot: there again. */
+		WRITE_ONCE(raw_cpu_ptr(atlas->cpu)->next, t->mask);
 		goto slow;
+	}
 	word = word - MID_FREE + MID_BUSY;
 	if (unlikely(!atomic64_try_cmpxchg(&slot->word, &old, word)))
 		goto slow;
