@@ -86,6 +86,7 @@ extern const struct bench_peer bench_f2;
 extern const struct bench_peer bench_f2_mixed;
 extern const struct bench_peer bench_f3;
 extern const struct bench_peer bench_f3_walk;
+extern const struct bench_peer bench_f3_all;
 extern const struct bench_peer bench_array;
 extern const struct bench_peer bench_wide_array;
 extern const struct bench_peer bench_midatlas;

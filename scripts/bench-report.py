@@ -19,6 +19,7 @@ TITLES = {
     "f2_mixed": "f2, slots of both threads in turn",
     "f3": "f3, the floor with such slots",
     "f3_walk": "the same, with a search",
+    "f3_all": "the same, with all that is to be asked",
     "midatlas": "midatlas",
     "nopped": "midatlas, tracepoints a nop",
     "untraced": "midatlas without tracepoints",
@@ -41,7 +42,7 @@ TITLES = {
 
 # Without the variants of midatlas and of the floor, which would hide their curves
 PEERS = [peer for peer in TITLES
-         if peer not in ("nopped", "untraced", "uncounted", "f2_mixed", "f3_walk")]
+         if peer not in ("nopped", "untraced", "uncounted", "f2_mixed", "f3_walk", "f3_all")]
 
 # Test and order of retirement, title, what the peers are compared with
 TABLES = [
@@ -182,10 +183,16 @@ def judge(results, cpus):
     full = lambda size: fullness(size) > NEARLY_FULL
     some = lambda size: size[1] >= 50
 
+    def all_asked(test, order, of, to, keep):
+        """f3_all's search is no good but for one thread that has room."""
+        roomy = lambda size: keep(size) and fullness(size) <= SPARE
+        return bars.ratios(test, order, of, to, roomy) if test == "st" else []
+
     def against(number_of_bar, test, order, peer, limit, keep=lambda size: True):
         name = {"st": "ST", "mt": "MT", "pc": "PC", "lookup": "lookup"}[test]
         bars.add(number_of_bar, f"{name}: at least {limit:g}x faster than {peer}", limit,
                  bars.ratios(test, order, peer, "midatlas", keep), least=True)
+        bars.at_best(all_asked(test, order, peer, "f3_all", keep), True, "f3_all itself:")
         for least in ("f2", "f3"):
             bars.at_best(bars.ratios(test, order, peer, least, keep), True, f"{least} itself:")
 
@@ -193,6 +200,7 @@ def judge(results, cpus):
         bars.add(number_of_bar, f"{text}: at most {limit:g}x {to}", limit,
                  bars.ratios(test, order, "midatlas", to, keep))
         bars.at_best(bars.ratios(test, order, "f3", to, keep), False, "f3 itself:")
+        bars.at_best(all_asked(test, order, "f3_all", to, keep), False, "f3_all itself:")
 
     def lookup(test, limit, text):
         floor(4, test, "random", limit, text, lambda size: True, "array")

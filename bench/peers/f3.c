@@ -5,12 +5,12 @@
  * f2 with the slot that the promises need: a context that may be any pointer, so
  * that the state is a word of its own; a version in it, so that a late reply maps
  * to nothing and a claim cannot take the next use's context; the jiffy, for the age.
- * Two atomic operations, as in f2.  It, too, is told which slot is free, and it has
- * no maximum, no growth, no waiters, no counts: what the atlas costs above this is
- * those, and the search.
+ * Two atomic operations, as in f2.  It, too, is told which slot is free.
  *
  * With F3_WALK it searches, as little as can be: each CPU walks through the table, and
- * remembers where it is.
+ * remembers where it is. With F3_ALL it also asks what somebody has to ask who can grow,
+ * keeps a maximum, has tasks that wait, can be drained and counts (f3_all.h), but does
+ * nothing about it.
  */
 #include <linux/atomic.h>
 #include <linux/bits.h>
@@ -34,22 +34,74 @@ struct f3_slot {
 };
 
 /**
+ * struct f3_cpu - what each CPU has
+ * @next: where it looks next, if it has to
+ * @associated: how many requests it gave an id
+ * @dissociated: how many it took out
+ * @peak: the largest difference of the two
+ */
+struct f3_cpu {
+	unsigned int next;
+	unsigned long associated;
+	unsigned long dissociated;
+	long peak;
+};
+
+/**
  * struct f3_table - the slots
- * @max: how many
- * @next: where each CPU looks next, if it has to
+ * @current_table: the table itself: one that grows has another one some day
+ * @mode: not 0 if somebody waits, or drains, or lowers the maximum
+ * @sampled: the jiffy in which somebody last looked how many are in flight
+ * @max: how many slots there are
+ * @mask: the bits of an id that are the slot's number
+ * @cpu: what each CPU has
  * @slots: the slots
  */
 struct f3_table {
+	struct f3_table __rcu *current_table;
+	atomic_t mode;
+	unsigned long sampled;
 	unsigned int max;
-	unsigned int __percpu *next;
+	unsigned int mask;
+	struct f3_cpu __percpu *cpu;
 	struct f3_slot slots[] ____cacheline_aligned;
 };
+
+#ifdef F3_ALL
+#include "f3_all.h"
+#else
+static __always_inline struct f3_table *f3_table(void *table)
+{
+	return table;
+}
+
+static __always_inline unsigned long f3_index(const struct f3_table *t, u32 id)
+{
+	return id & (BIT(F3_INDEX) - 1);
+}
+
+static __always_inline bool f3_may_associate(const void *req)
+{
+	return true;
+}
+
+static __always_inline bool f3_associated(struct f3_table *t)
+{
+	return true;
+}
+
+static __always_inline struct bench_req *f3_dissociated(struct f3_table *t,
+							struct bench_req *req)
+{
+	return req;
+}
+#endif
 
 static void f3_destroy(void *table)
 {
 	struct f3_table *t = table;
 
-	free_percpu(t->next);
+	free_percpu(t->cpu);
 	kvfree(t);
 }
 
@@ -60,22 +112,17 @@ static void *f3_create(unsigned int max)
 
 	if (!t)
 		return ERR_PTR(-ENOMEM);
+	RCU_INIT_POINTER(t->current_table, t);
 	t->max = max;
-	t->next = alloc_percpu(unsigned int);
-	if (!t->next) {
+	t->mask = BIT(F3_INDEX) - 1;
+	t->cpu = alloc_percpu(struct f3_cpu);
+	if (!t->cpu) {
 		f3_destroy(t);
 		return ERR_PTR(-ENOMEM);
 	}
 	for_each_possible_cpu(cpu)
-		per_cpu(*t->next, cpu) = cpu * (max / nr_cpu_ids);
+		per_cpu_ptr(t->cpu, cpu)->next = cpu * (max / nr_cpu_ids);
 	return t;
-}
-
-static __always_inline struct f3_slot *f3_slot(void *table, u32 id)
-{
-	struct f3_table *t = table;
-
-	return &t->slots[id & (BIT(F3_INDEX) - 1)];
 }
 
 /* Is this the word of a slot that has @id in flight? */
@@ -85,10 +132,10 @@ static __always_inline bool f3_match(u64 word, u32 id)
 }
 
 /* Slot @i, if it is free */
-static __always_inline bool f3_take(void *table, unsigned int i, struct bench_req *req,
-				    u32 *id)
+static __always_inline bool f3_take(struct f3_table *t, unsigned int i,
+				    struct bench_req *req, u32 *id)
 {
-	struct f3_slot *slot = f3_slot(table, i);
+	struct f3_slot *slot = &t->slots[i];
 	s64 word = atomic64_read(&slot->word);
 	u32 use = (u32)word + F3_USE;
 	u64 now = jiffies, next = now << 32 | use | F3_BUSY;
@@ -96,6 +143,8 @@ static __always_inline bool f3_take(void *table, unsigned int i, struct bench_re
 	if (word & (F3_LIVE | F3_BUSY) || !atomic64_try_cmpxchg(&slot->word, &word, next))
 		return false;
 	WRITE_ONCE(slot->req, req);
+	if (!f3_associated(t))
+		return false;
 	*id = i | use >> 2 << F3_INDEX;
 	atomic64_set_release(&slot->word, next - F3_BUSY + F3_LIVE);
 	return true;
@@ -104,14 +153,16 @@ static __always_inline bool f3_take(void *table, unsigned int i, struct bench_re
 #ifdef F3_WALK
 static noinline int f3_associate(void *table, struct bench_req *req, u32 *id)
 {
-	struct f3_table *t = table;
-	unsigned int *next = raw_cpu_ptr(t->next);
+	struct f3_table *t = f3_table(table);
+	unsigned int *next = &raw_cpu_ptr(t->cpu)->next;
 	unsigned int tries = t->max, i;
 
+	if (!f3_may_associate(req))
+		return -EINVAL;
 	do {
 		i = READ_ONCE(*next);
 		WRITE_ONCE(*next, i + 1 < t->max ? i + 1 : 0);
-		if (f3_take(t, i, req, id))
+		if (f3_take(t, f3_index(t, i), req, id))
 			return 0;
 	} while (--tries);
 	return -ENOSPC;
@@ -119,13 +170,16 @@ static noinline int f3_associate(void *table, struct bench_req *req, u32 *id)
 #else
 static noinline int f3_associate(void *table, struct bench_req *req, u32 *id)
 {
-	return f3_take(table, *id & (BIT(F3_INDEX) - 1), req, id) ? 0 : -ENOSPC;
+	struct f3_table *t = f3_table(table);
+
+	return f3_take(t, f3_index(t, *id), req, id) ? 0 : -ENOSPC;
 }
 #endif
 
 static noinline struct bench_req *f3_map(void *table, u32 id)
 {
-	struct f3_slot *slot = f3_slot(table, id);
+	struct f3_table *t = f3_table(table);
+	struct f3_slot *slot = &t->slots[f3_index(t, id)];
 	u64 word = atomic64_read_acquire(&slot->word);
 	struct bench_req *req;
 
@@ -139,7 +193,8 @@ static noinline struct bench_req *f3_map(void *table, u32 id)
 
 static noinline struct bench_req *f3_dissociate(void *table, u32 id, struct bench_req *found)
 {
-	struct f3_slot *slot = f3_slot(table, id);
+	struct f3_table *t = f3_table(table);
+	struct f3_slot *slot = &t->slots[f3_index(t, id)];
 	s64 word = atomic64_read_acquire(&slot->word);
 	struct bench_req *req;
 
@@ -148,10 +203,12 @@ static noinline struct bench_req *f3_dissociate(void *table, u32 id, struct benc
 			return NULL;
 		req = READ_ONCE(slot->req);
 	} while (!atomic64_try_cmpxchg(&slot->word, &word, word - F3_LIVE));
-	return req;
+	return f3_dissociated(t, req);
 }
 
-#ifdef F3_WALK
+#if defined(F3_ALL)
+BENCH_PEER(f3, "f3_all", .proposed = true);
+#elif defined(F3_WALK)
 BENCH_PEER(f3, "f3_walk", .proposed = true);
 #else
 BENCH_PEER(f3, "f3", .proposed = true);
