@@ -1168,12 +1168,23 @@ static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
 	return i;
 }
 
+/* Nearly full: the oldest hint, @i, if there are enough, and it is not time to look */
+static __always_inline bool mid_cpu_guess_hint(struct mid_cpu *cpu,
+					       const struct mid_table *t, unsigned int *i)
+{
+	if (READ_ONCE(cpu->oldest) == MID_NO_SLOT || mid_cpu_looks(cpu))
+		return false;
+	/* Where one is enough it need not count them. */
+	if (t->order > MID_KEPT_ORDER && mid_cpu_walks(cpu, t, mid_cpu_hints(cpu)))
+		return false;
+	*i = mid_cpu_recall(cpu) & t->mask;
+	return true;
+}
+
 /* Which slot to try first, @i; false where that is no quick question */
 static __always_inline bool mid_table_guess(const struct mid_table *t,
 					    struct mid_cpu *cpu, unsigned int *i)
 {
-	unsigned int hints;
-
 	*i = READ_ONCE(cpu->next) & t->mask;
 	if (likely(!mid_table_region_ends(t, *i))) {
 		/* If that is busy mid_table_take() goes on behind it. */
@@ -1188,11 +1199,7 @@ static __always_inline bool mid_table_guess(const struct mid_table *t,
 		WRITE_ONCE(cpu->again, true);
 		return true;
 	}
-	hints = mid_cpu_hints(cpu);
-	if (!hints || mid_cpu_looks(cpu) || mid_cpu_walks(cpu, t, hints))
-		return false;
-	*i = mid_cpu_recall(cpu) & t->mask;
-	return true;
+	return mid_cpu_guess_hint(cpu, t, i);
 }
 
 /*
