@@ -50,7 +50,8 @@ typedef bool bench_loop_fn(struct bench_load *load, unsigned int cycles);
  * @variant: the atlas without a capability: what that costs one thread is the question
  * @create: a table for at most @max requests in flight, or an ERR_PTR
  * @destroy: frees a table, whatever is in it
- * @associate: stores the id of @req in @id, or fails with an errno
+ * @associate: stores the id of @req in @id, which has another one or 0 before, or fails
+ *	with an errno
  * @map: the request that has the id, or NULL
  * @dissociate: the same, and the id is free again; to exactly one caller; @found
  *	is what map returned before, for a peer that then need not search again

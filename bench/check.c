@@ -103,7 +103,7 @@ static int set_create(struct bench_set *set, const struct bench_peer *peer,
 static int reuse_once(struct bench_set *set, unsigned int i, u32 *last, u32 now,
 		      u64 *least)
 {
-	u32 id = 0;
+	u32 id;
 
 	if (set_dissociate(set, i) != &set->reqs[i])
 		return -EBADMSG;
