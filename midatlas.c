@@ -327,6 +327,7 @@ struct mid_slot {
  * @mask: 2^@order - 1
  * @spare: the other bits of a MID
  * @match: the bits of a slot's word that a MID in flight fixes
+ * @masks: @match and, in the lower half, @mask: one load for a lookup that needs both
  * @live: the same, and all of the state: nobody is moving it
  * @step: what the next use adds to a slot's word
  * @region: how many slots a CPU walks before it moves on, a power of two
@@ -345,6 +346,7 @@ struct mid_slot {
  */
 struct mid_table {
 	struct mid_slot *slots;
+	u64 masks;
 	unsigned int order;
 	unsigned int mask;
 	unsigned int spare;
@@ -634,6 +636,7 @@ static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 	t->mask = BIT(order) - 1;
 	t->spare = (u16)~t->mask;
 	t->match = t->spare << MID_USE_SHIFT | MID_LIVE;
+	t->masks = (u64)t->match << 32 | t->mask;
 	t->live = t->match | MID_STATE;
 	t->step = MID_USE_ONE << order;
 	t->region = mid_table_region(order);
@@ -2171,15 +2174,17 @@ void *mid_atlas_map(struct mid_atlas *atlas, u16 mid)
 {
 	const struct mid_table *t;
 	struct mid_slot *slot;
+	u64 masks, word;
 	void *ctx;
-	u64 word;
 
 	rcu_read_lock();
 	t = rcu_dereference(atlas->table);
-	slot = &t->slots[mid & t->mask];
+	/* Lookups that miss the cache run ahead until the CPU can track no more loads. */
+	masks = READ_ONCE(t->masks);
+	slot = &t->slots[mid & (u32)masks];
 	/* mid_slot_map(), if all is as it usually is */
 	word = atomic64_read_acquire(&slot->word);
-	if (likely(mid_word_match(t, word, mid))) {
+	if (likely(!(mid_word_differs(word, MID_LIVE, mid) & (u32)(masks >> 32)))) {
 		ctx = READ_ONCE(slot->ctx);
 		/* Pairs with the cmpxchg in mid_slot_take(): E, D above. */
 		smp_rmb();
