@@ -169,10 +169,18 @@
  * free, MID_HINTS of them, and its associates take these, the oldest first.  In
  * large tables they leave MID_KEPT there, as long as a walk through the next
  * region finds others, so that a MID rests a little even then; in small ones the
- * spare bits do that.  A CPU that has walked by as many slots as there are, and
- * found none, takes what it frees itself, and walks only now and then: what it
- * would find is what another CPU has just freed, who then has to look for its.  Now
- * and then a tight CPU looks at one line, and ends it if there is room.
+ * spare bits do that.
+ *
+ * In tables of up to 2^MID_STAY_ORDER slots a tight CPU has a *home*, a region by its
+ * number.  It walks there, and there only notes what it frees: what it frees elsewhere
+ * it leaves to those who are at home there.  So the requests of each CPU gather in
+ * lines of their own, and lines do not go to and fro.
+ *
+ * A CPU that has walked by as many slots as there are, and found none but those that
+ * it had noted, is *barren*: it notes and takes all that it frees, and walks only if
+ * that is nothing, for what it would find is what another CPU has just freed, who then
+ * has to look for its.  Now and then a tight CPU looks at one line.  If there is room it
+ * is tight no more, and if there is a slot, barren no more.
  *
  * The hints are like the other hint.  A slot that is noted is FREE in the table and
  * has its line's room bit set; whoever walks there takes it:
@@ -272,14 +280,15 @@
 #define MID_FIRST_ORDER		6	/* log2 of the slots to begin with */
 #define MID_MAX_REGION		2048	/* slots that a CPU walks in one go */
 #define MID_NEAR		8	/* slots to look at before anything else */
-#define MID_STAY_ORDER		12	/* up to here a CPU may stay in its region */
+#define MID_STAY_ORDER		12	/* up to here a CPU may stay in its region, its home */
 #define MID_HOME_ORDER		4	/* log2 of the least that it is worth to stay in */
 #define MID_HINTS		16	/* freed slots that a CPU remembers, beside one */
 #define MID_NO_SLOT		~0u	/* looks like the last of any region */
+#define MID_ALL_SLOTS		~0u
 #define MID_KEPT		8	/* of them it keeps so many back, if it can */
 #define MID_KEPT_ORDER		10	/* in larger tables than this */
 #define MID_LEAN		8	/* lines without a second slot: nearly full */
-#define MID_LOOK_EVERY		64	/* associates between looks whether it still is */
+#define MID_LOOK_EVERY		256	/* associates between looks whether it still is */
 #define MID_BLOCKED		((void *)~0ul)	/* the ctx of a slot without a MID */
 #define MID_MAX_QUARANTINE	BIT(30)	/* jiffies; half of what 32 bits order */
 #define MID_MAX_NAME		200	/* with a number it is a file's name */
@@ -332,6 +341,8 @@ struct mid_slot {
  * @step: what the next use adds to a slot's word
  * @region: how many slots a CPU walks before it moves on, a power of two
  * @turn: @region - 1
+ * @kept: hints that are left alone as long as a walk finds others
+ * @home: a CPU may stay in its region
  * @lines: cache lines of slots
  * @older: the table before this one, while it still has MIDs in use
  * @rcu: frees the table
@@ -355,6 +366,8 @@ struct mid_table {
 	unsigned int step;
 	unsigned int region;
 	unsigned int turn;
+	unsigned int kept;
+	bool home;
 	unsigned int lines;
 	struct mid_table __rcu *older;
 	unsigned int held;
@@ -369,14 +382,15 @@ struct mid_table {
  * struct mid_cpu - what an atlas has on each CPU
  * @next: the slot where this CPU looks next for a free one; %MID_NO_SLOT as long as it
  *	has none, and while it is tight
- * @walk: what @next was before it was tight, and where it walks while it is
+ * @walk: where it walks while it is tight
+ * @from: the first of the slots that it notes when it frees them
+ * @span: how many these are: none as long as this CPU is not tight
  * @oldest: the oldest hint, or %MID_NO_SLOT
- * @barren: slots that it has walked by since it last found a free one there
- * @tight: the table is nearly full, as this CPU sees it
+ * @barren: slots that it has walked by since it last found one that it had not noted
  * @again: it began its region once more, and has not met a busy slot since
  * @lean: lines in a row that had one free slot only
- * @put: hints that were added, ever
- * @got: hints that were used up
+ * @got: hints that were taken out of @hint, ever: where the oldest is
+ * @more: how many there are in @hint
  * @associated: contexts that this CPU put into the atlas
  * @dissociated: contexts that this CPU took out, not always the same ones
  * @peak: the largest difference of the two that a dissociate has seen
@@ -388,12 +402,13 @@ struct mid_table {
 struct mid_cpu {
 	unsigned int next;
 	unsigned int barren;
-	bool tight;
 	bool again;
 	u8 lean;
-	u8 put;
 	u8 got;
+	u8 more;
 	unsigned int walk;
+	unsigned int from;
+	unsigned int span;
 	unsigned int oldest;
 	unsigned long associated;
 	unsigned long dissociated;
@@ -620,7 +635,6 @@ static unsigned int mid_table_region(unsigned int order)
 static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 {
 	unsigned int lines = max(BIT(order) / MID_LINE, 1ul);
-	unsigned int i;
 	struct mid_table *t;
 
 	t = mid_atlas_alloc(struct_size(t, room, BITS_TO_LONGS(lines)), gfp);
@@ -641,9 +655,11 @@ static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 	t->step = MID_USE_ONE << order;
 	t->region = mid_table_region(order);
 	t->turn = t->region - 1;
+	t->kept = order > MID_KEPT_ORDER ? MID_KEPT : 1;
+	t->home = order <= MID_STAY_ORDER;
 	t->lines = lines;
-	for (i = 0; i < lines; i++)
-		__set_bit(i, t->room);
+	/* Those of lines that there are not, too: see mid_table_has_room(). */
+	memset(t->room, 0xff, BITS_TO_LONGS(lines) * sizeof(long));
 	return t;
 }
 
@@ -717,9 +733,10 @@ static __always_inline bool mid_table_has_room(const struct mid_table *t,
 					       unsigned int i)
 {
 	unsigned int line = i / MID_LINE;
+	unsigned long room = READ_ONCE(t->room[BIT_WORD(line)]);
 
 	/* On x86 test_bit() is one instruction that takes as long as ten of these. */
-	return READ_ONCE(t->room[BIT_WORD(line)]) & BIT_MASK(line);
+	return likely(room == ~0ul) || room & BIT_MASK(line);
 }
 
 static void mid_table_refill(struct mid_table *t, unsigned int i)
@@ -950,7 +967,7 @@ static noinline unsigned int mid_table_turn(struct mid_table *t, unsigned int i)
 {
 	unsigned int begin = i + 1 - t->region;
 
-	if (t->order <= MID_STAY_ORDER && mid_region_drained(t, begin))
+	if (t->home && mid_region_drained(t, begin))
 		return begin;
 	return mid_table_fetch(t);
 }
@@ -988,8 +1005,7 @@ static noinline int mid_table_take_next(struct mid_atlas *atlas,
 
 static __always_inline unsigned int mid_cpu_hints(const struct mid_cpu *cpu)
 {
-	return (READ_ONCE(cpu->oldest) != MID_NO_SLOT) +
-	       (u8)(READ_ONCE(cpu->put) - READ_ONCE(cpu->got));
+	return (READ_ONCE(cpu->oldest) != MID_NO_SLOT) + READ_ONCE(cpu->more);
 }
 
 /*
@@ -998,34 +1014,43 @@ static __always_inline unsigned int mid_cpu_hints(const struct mid_cpu *cpu)
  */
 static __always_inline void mid_cpu_remember(struct mid_cpu *cpu, unsigned int i)
 {
-	u8 put = READ_ONCE(cpu->put);
+	u8 more;
 
 	if (READ_ONCE(cpu->oldest) == MID_NO_SLOT) {
 		WRITE_ONCE(cpu->oldest, i);
-	} else if ((u8)(put - READ_ONCE(cpu->got)) < MID_HINTS) {
-		WRITE_ONCE(cpu->hint[put % MID_HINTS], i);
-		WRITE_ONCE(cpu->put, put + 1);
+		return;
+	}
+	more = READ_ONCE(cpu->more);
+	if (more < MID_HINTS) {
+		WRITE_ONCE(cpu->hint[(READ_ONCE(cpu->got) + more) % MID_HINTS], i);
+		WRITE_ONCE(cpu->more, more + 1);
 	}
 }
 
-/* The oldest hint; there is one. */
-static __always_inline unsigned int mid_cpu_recall(struct mid_cpu *cpu)
+/* The oldest hint is used up. */
+static __always_inline void mid_cpu_forget(struct mid_cpu *cpu)
 {
-	unsigned int oldest = READ_ONCE(cpu->oldest), next = MID_NO_SLOT;
-	u8 got = READ_ONCE(cpu->got);
+	u8 got, more = READ_ONCE(cpu->more);
+	unsigned int next = MID_NO_SLOT;
 
-	if (got != READ_ONCE(cpu->put)) {
+	if (unlikely(more)) {
+		got = READ_ONCE(cpu->got);
 		next = READ_ONCE(cpu->hint[got % MID_HINTS]);
 		WRITE_ONCE(cpu->got, got + 1);
+		WRITE_ONCE(cpu->more, more - 1);
 	}
 	WRITE_ONCE(cpu->oldest, next);
-	return oldest;
 }
 
-/* So many hints are left alone as long as a walk finds others. */
-static __always_inline unsigned int mid_table_kept(const struct mid_table *t)
+/* Has this CPU a hint in the line that slot @i is in? */
+static bool mid_cpu_hints_at(const struct mid_cpu *cpu, unsigned int i)
 {
-	return t->order > MID_KEPT_ORDER ? MID_KEPT : 1;
+	unsigned int n, got = READ_ONCE(cpu->got), more = READ_ONCE(cpu->more);
+	bool found = (READ_ONCE(cpu->oldest) ^ i) < MID_LINE;
+
+	for (n = got; n < got + more; n++)
+		found |= (READ_ONCE(cpu->hint[n % MID_HINTS]) ^ i) < MID_LINE;
+	return found;
 }
 
 /* Is it time for a CPU to look whether the table is still nearly full? */
@@ -1055,49 +1080,129 @@ static bool mid_cpu_tightens(struct mid_cpu *cpu, const struct mid_table *t,
 	return lean >= enough;
 }
 
-/*
- * Nearly full no more, as far as this can be seen from one line?  Not the one where
- * the walk is: it has just taken from that, and comes by at the same place of a
- * line each time.
- */
-static bool mid_cpu_relaxes(struct mid_cpu *cpu, const struct mid_table *t)
+/* Where this CPU's home begins.  Whose lines hold only slots of one CPU, has them at hand. */
+static unsigned int mid_table_home(const struct mid_table *t)
 {
-	unsigned int line = READ_ONCE(cpu->walk) + MID_LINE;
+	return raw_smp_processor_id() * t->region & t->mask;
+}
 
-	if (!mid_cpu_looks(cpu))
-		return false;
-	WRITE_ONCE(cpu->walk, line);
-	return mid_line_free(t, line & t->mask) >=
-		(t->order > MID_KEPT_ORDER ? MID_LINE / 2 : MID_LINE);
+/* Is there, for this CPU, nothing to be found but what it has noted? */
+static __always_inline bool mid_cpu_is_barren(const struct mid_cpu *cpu,
+					      const struct mid_table *t)
+{
+	return READ_ONCE(cpu->barren) > t->mask;
 }
 
 /*
- * Are @hints too few, and may there be anything to find but what was freed here?
+ * This CPU has walked by @barren slots and found nothing.  What it frees at home it
+ * notes, and everything if that is full.
  */
-static __always_inline bool mid_cpu_walks(const struct mid_cpu *cpu,
-					  const struct mid_table *t,
+static void mid_cpu_set_barren(struct mid_cpu *cpu, const struct mid_table *t,
+			       unsigned int barren)
+{
+	bool home = t->home && barren <= t->mask;
+
+	WRITE_ONCE(cpu->barren, barren);
+	WRITE_ONCE(cpu->from, home ? mid_table_home(t) : 0);
+	WRITE_ONCE(cpu->span, home ? t->region : MID_ALL_SLOTS);
+}
+
+static __always_inline bool mid_cpu_notes(const struct mid_cpu *cpu, unsigned int i)
+{
+	return i - READ_ONCE(cpu->from) < READ_ONCE(cpu->span);
+}
+
+static __always_inline bool mid_cpu_is_tight(const struct mid_cpu *cpu)
+{
+	return READ_ONCE(cpu->span);
+}
+
+/* Tight, and at home: it does not walk elsewhere. */
+static bool mid_cpu_is_home(const struct mid_cpu *cpu, const struct mid_table *t)
+{
+	return READ_ONCE(cpu->span) == t->region;
+}
+
+static void mid_cpu_tighten(struct mid_cpu *cpu, const struct mid_table *t, unsigned int next)
+{
+	WRITE_ONCE(cpu->next, MID_NO_SLOT);
+	WRITE_ONCE(cpu->walk, t->home ? mid_table_home(t) : next);
+	mid_cpu_set_barren(cpu, t, 0);
+}
+
+static void mid_cpu_relax(struct mid_cpu *cpu)
+{
+	WRITE_ONCE(cpu->oldest, MID_NO_SLOT);
+	WRITE_ONCE(cpu->more, 0);
+	WRITE_ONCE(cpu->next, READ_ONCE(cpu->walk));
+	WRITE_ONCE(cpu->span, 0);
+}
+
+/* There is a slot at @i that this CPU has not noted: at home, if the table has that? */
+static void mid_cpu_found(struct mid_cpu *cpu, const struct mid_table *t, unsigned int i)
+{
+	if (!t->home || i - mid_table_home(t) < t->region)
+		mid_cpu_set_barren(cpu, t, 0);
+}
+
+/*
+ * Now and then a tight CPU looks at one line, another one each time: is the table
+ * nearly full no more, or a place to find others than those that are noted?
+ */
+static void mid_cpu_look(struct mid_cpu *cpu, const struct mid_table *t)
+{
+	unsigned int enough = t->order > MID_KEPT_ORDER ? MID_LINE / 2 : MID_LINE;
+	unsigned int i = READ_ONCE(cpu->associated) / MID_LOOK_EVERY * MID_LINE & t->mask;
+	unsigned int free = mid_line_free(t, i);
+
+	if (free >= enough) {
+		mid_cpu_relax(cpu);
+	} else if (free && mid_cpu_is_barren(cpu, t) && !mid_cpu_hints_at(cpu, i)) {
+		WRITE_ONCE(cpu->walk, i);
+		mid_cpu_found(cpu, t, i);
+	}
+}
+
+/* Are @hints too few?  Where there are no others none are left alone. */
+static __always_inline bool mid_cpu_walks(const struct mid_cpu *cpu, const struct mid_table *t,
 					  unsigned int hints)
 {
-	return hints < mid_table_kept(t) &&
-	       (READ_ONCE(cpu->barren) <= t->mask || mid_cpu_looks(cpu));
+	return hints < (mid_cpu_is_barren(cpu, t) ? 1 : t->kept);
 }
 
-/* Nearly full: a slot from the rest of the region, or one that was freed here */
-static int mid_table_take_hint(struct mid_table *t, struct mid_cpu *cpu, u64 *word)
+/* A slot from the rest of the region, or from all of it if that is this CPU's home */
+static int mid_cpu_walk(struct mid_cpu *cpu, struct mid_table *t, u64 *word)
 {
 	unsigned int from = READ_ONCE(cpu->walk) & t->mask;
-	unsigned int end = min(round_up(from + 1, t->region), t->lines * MID_LINE);
+	unsigned int begin = round_down(from, t->region);
+	unsigned int end = min(begin + t->region, t->lines * MID_LINE);
+	bool home = mid_cpu_is_home(cpu, t);
+	int i = mid_table_walk(t, from, end, word);
+
+	if (i < 0 && home)
+		i = mid_table_walk(t, begin, round_up(from, MID_LINE), word);
+	from = i < 0 ? end : i + 1;
+	WRITE_ONCE(cpu->walk, home ? begin | (from & t->turn) : from);
+	if (i < 0 || mid_cpu_hints_at(cpu, i))
+		mid_cpu_set_barren(cpu, t, READ_ONCE(cpu->barren) + t->region);
+	else
+		mid_cpu_found(cpu, t, i);
+	return i;
+}
+
+/* Nearly full: a slot of the region, or one that was freed here */
+static int mid_table_take_hint(struct mid_table *t, struct mid_cpu *cpu, u64 *word)
+{
 	int i;
 
 	if (mid_cpu_walks(cpu, t, mid_cpu_hints(cpu))) {
-		i = mid_table_walk(t, from, end, word);
-		WRITE_ONCE(cpu->walk, i < 0 ? end : i + 1);
-		WRITE_ONCE(cpu->barren, i < 0 ? READ_ONCE(cpu->barren) + end - from : 0);
+		i = mid_cpu_walk(cpu, t, word);
 		if (i >= 0)
 			return i;
 	}
 	while (mid_cpu_hints(cpu)) {
-		i = mid_cpu_recall(cpu) & t->mask;
+		i = READ_ONCE(cpu->oldest) & t->mask;
+		mid_cpu_forget(cpu);
 		if (mid_slot_take(t, i, word))
 			return i;
 	}
@@ -1111,13 +1216,11 @@ static int mid_table_take_tight(struct mid_atlas *atlas, struct mid_table *t,
 
 	if (i < 0) {
 		i = mid_table_take_next(atlas, t, READ_ONCE(cpu->walk) & t->mask, word);
-		if (i >= 0)
+		if (i >= 0 && !mid_cpu_is_home(cpu, t))
 			WRITE_ONCE(cpu->walk, i + 1);
 	}
-	if (mid_cpu_relaxes(cpu, t)) {
-		WRITE_ONCE(cpu->next, READ_ONCE(cpu->walk));
-		WRITE_ONCE(cpu->tight, false);
-	}
+	if (mid_cpu_looks(cpu))
+		mid_cpu_look(cpu, t);
 	return i;
 }
 
@@ -1152,7 +1255,7 @@ static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
 	bool tight = false;
 	int i;
 
-	if (READ_ONCE(cpu->tight))
+	if (mid_cpu_is_tight(cpu))
 		return mid_table_take_tight(atlas, t, cpu, word);
 	if (next == MID_NO_SLOT || mid_cpu_leaves(cpu, t, next & t->mask))
 		next = mid_table_fetch(t);
@@ -1165,22 +1268,23 @@ static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
 		tight = mid_cpu_tightens(cpu, t, i);
 	}
 	next = mid_table_region_ends(t, i) ? mid_table_turn(t, i) : i + 1;
-	WRITE_ONCE(cpu->walk, next);
-	WRITE_ONCE(cpu->next, tight ? MID_NO_SLOT : next);
-	WRITE_ONCE(cpu->tight, tight);
+	if (tight)
+		mid_cpu_tighten(cpu, t, next);
+	else
+		WRITE_ONCE(cpu->next, next);
 	return i;
 }
 
-/* Nearly full: the oldest hint, @i, if there are enough, and it is not time to look */
-static __always_inline bool mid_cpu_guess_hint(struct mid_cpu *cpu,
-					       const struct mid_table *t, unsigned int *i)
+/* Nearly full: the @oldest hint, @i, if there are enough, and it is not time to look */
+static __always_inline bool mid_cpu_guess_hint(struct mid_cpu *cpu, const struct mid_table *t,
+					       unsigned int oldest, unsigned int *i)
 {
-	if (READ_ONCE(cpu->oldest) == MID_NO_SLOT || mid_cpu_looks(cpu))
+	if (mid_cpu_looks(cpu))
 		return false;
-	/* Where one is enough it need not count them. */
-	if (t->order > MID_KEPT_ORDER && mid_cpu_walks(cpu, t, mid_cpu_hints(cpu)))
+	if (mid_cpu_walks(cpu, t, READ_ONCE(cpu->more) + 1))
 		return false;
-	*i = mid_cpu_recall(cpu) & t->mask;
+	mid_cpu_forget(cpu);
+	*i = oldest & t->mask;
 	return true;
 }
 
@@ -1188,21 +1292,24 @@ static __always_inline bool mid_cpu_guess_hint(struct mid_cpu *cpu,
 static __always_inline bool mid_table_guess(const struct mid_table *t,
 					    struct mid_cpu *cpu, unsigned int *i)
 {
+	unsigned int oldest;
+
 	*i = READ_ONCE(cpu->next) & t->mask;
 	if (likely(!mid_table_region_ends(t, *i))) {
 		/* If that is busy mid_table_take() goes on behind it. */
 		WRITE_ONCE(cpu->next, *i + 1);
 		return true;
 	}
-	if (!READ_ONCE(cpu->tight)) {
-		if (t->order > MID_STAY_ORDER || READ_ONCE(cpu->next) == MID_NO_SLOT)
-			return false;
-		/* Once more, if mid_cpu_leaves() does not say otherwise. */
-		WRITE_ONCE(cpu->next, *i - t->turn);
-		WRITE_ONCE(cpu->again, true);
-		return true;
-	}
-	return mid_cpu_guess_hint(cpu, t, i);
+	/* Only a CPU that is tight has hints, and it has no next slot. */
+	oldest = READ_ONCE(cpu->oldest);
+	if (oldest != MID_NO_SLOT)
+		return mid_cpu_guess_hint(cpu, t, oldest, i);
+	if (!t->home || READ_ONCE(cpu->next) == MID_NO_SLOT)
+		return false;
+	/* Once more, if mid_cpu_leaves() does not say otherwise. */
+	WRITE_ONCE(cpu->next, *i - t->turn);
+	WRITE_ONCE(cpu->again, true);
+	return true;
 }
 
 /*
@@ -1575,7 +1682,7 @@ static void mid_slot_freed(struct mid_atlas *atlas, struct mid_table *t,
 	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
 
 	mid_table_refill(t, i);
-	if (READ_ONCE(cpu->tight))
+	if (mid_cpu_notes(cpu, i))
 		mid_cpu_remember(cpu, i);
 	if (unlikely(atomic_read(&atlas->mode)))
 		mid_slot_freed_rare(atlas, t, i);
@@ -1591,7 +1698,7 @@ static __always_inline bool mid_slot_freed_quickly(struct mid_atlas *atlas,
 	if (unlikely(mid_atlas_sample_due(atlas, cpu) || !mid_table_has_room(t, i) ||
 		     atomic_read(&atlas->mode)))
 		return false;
-	if (READ_ONCE(cpu->tight))
+	if (mid_cpu_notes(cpu, i))
 		mid_cpu_remember(cpu, i);
 	return true;
 }

@@ -683,6 +683,86 @@ static void what_a_cpu_remembers_is_for_all(struct kunit *test)
 	mirror_check(m);
 }
 
+/* A CPU, and what it has in flight of 64 slots that two CPUs share */
+struct share {
+	struct mid_atlas *atlas;
+	struct rnd_state rnd;
+	u16 mids[25];
+	bool ok;
+};
+
+static void share_take(struct share *s, unsigned int i)
+{
+	if (mid_atlas_associate(s->atlas, &s->mids[i], &s->mids[i], GFP_KERNEL))
+		s->ok = false;
+}
+
+static void share_give(struct share *s, unsigned int i)
+{
+	if (mid_atlas_dissociate(s->atlas, s->mids[i]) != &s->mids[i])
+		s->ok = false;
+}
+
+/* Not in the order in which they went out */
+static long share_churn(void *arg)
+{
+	struct share *s = arg;
+	unsigned int i, n;
+
+	for (n = 0; n < 1000; n++) {
+		i = prandom_u32_state(&s->rnd) % ARRAY_SIZE(s->mids);
+		share_give(s, i);
+		share_take(s, i);
+	}
+	return 0;
+}
+
+/* In how many cache lines there are MIDs of both */
+static unsigned int shared_lines(const struct share *s)
+{
+	unsigned int i, line, lines[2][16] = {}, shared = 0;
+
+	for (i = 0; i < ARRAY_SIZE(s->mids); i++) {
+		lines[0][s[0].mids[i] % 64 / 4]++;
+		lines[1][s[1].mids[i] % 64 / 4]++;
+	}
+	for (line = 0; line < 16; line++)
+		shared += lines[0][line] && lines[1][line];
+	return shared;
+}
+
+/* Nearly full, and mixed to begin with: then each CPU's gather in lines of their own. */
+static void requests_of_a_cpu_gather_where_it_is_at_home(struct kunit *test)
+{
+	struct share *s = test_alloc(test, 2 * sizeof(*s));
+	struct mirror *m = mirror_create(test, 64, 64);
+	unsigned int i, round, mixed;
+
+	if (nr_cpu_ids != 2 || num_online_cpus() != 2)
+		kunit_skip(test, "64 slots are two homes where there are two CPUs");
+	for (i = 0; i < 2; i++) {
+		s[i].atlas = m->atlas;
+		s[i].ok = true;
+		prandom_seed_state(&s[i].rnd, seed + i);
+	}
+	for (i = 0; i < ARRAY_SIZE(s->mids); i++) {
+		share_take(&s[0], i);
+		share_take(&s[1], i);
+	}
+	mixed = shared_lines(s);
+	KUNIT_EXPECT_GT(test, mixed, 8);
+	for (round = 0; round < 20; round++)
+		for (i = 0; i < 2; i++)
+			work_on_cpu(i, share_churn, &s[i]);
+	kunit_info(test, "%u lines were shared, %u are\n", mixed, shared_lines(s));
+	KUNIT_EXPECT_LE(test, shared_lines(s), 1);
+	for (i = 0; i < ARRAY_SIZE(s->mids); i++) {
+		share_give(&s[0], i);
+		share_give(&s[1], i);
+	}
+	KUNIT_EXPECT_TRUE(test, s[0].ok && s[1].ok);
+}
+
 /*
  * When the table is no longer full, MIDs rest as long as ever.  A CPU that looks
  * for room once in so many associates must not find each time the line that it has
@@ -736,6 +816,7 @@ static struct kunit_case associate_cases[] = {
 	KUNIT_CASE_PARAM(freed_mid_comes_back_late, reuses_gen_params),
 	KUNIT_CASE(cpu_leaves_its_part_where_that_is_busy),
 	KUNIT_CASE(what_a_cpu_remembers_is_for_all),
+	KUNIT_CASE(requests_of_a_cpu_gather_where_it_is_at_home),
 	KUNIT_CASE(freed_mid_comes_back_late_when_there_is_room_again),
 	{}
 };

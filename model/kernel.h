@@ -174,6 +174,7 @@ unsigned int model_cpu(void);
 #define MODEL_CPU_SIZE	128	/* what all of one CPU's together may have */
 #define per_cpu_ptr(p, cpu)						\
 	((__typeof__(p))((char *)(p) + (cpu) * MODEL_CPU_SIZE))
+#define raw_smp_processor_id	model_cpu
 #define raw_cpu_ptr(p)		per_cpu_ptr(p, model_cpu())
 #define this_cpu_inc(x)							\
 ({									\
