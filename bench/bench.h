@@ -42,7 +42,6 @@ typedef bool bench_loop_fn(struct bench_load *load, unsigned int cycles);
  * @name: what the results call it
  * @deepest: with more in flight than this it takes too long; 0 if never
  * @proposed: it takes the id that the load proposes and knows to be free
- * @mixed: of two threads, each is proposed the ids between those of the other one
  * @spread: it is proposed every other id, if there are so many
  * @lookup_only: nothing but its lookups is worth measuring
  * @unbounded: it does not keep the maximum
@@ -65,7 +64,6 @@ struct bench_peer {
 	const char *name;
 	unsigned int deepest;
 	bool proposed;
-	bool mixed;
 	bool spread;
 	bool lookup_only;
 	bool unbounded;
@@ -84,7 +82,6 @@ struct bench_peer {
 };
 
 extern const struct bench_peer bench_f2;
-extern const struct bench_peer bench_f2_mixed;
 extern const struct bench_peer bench_f3;
 extern const struct bench_peer bench_f3_walk;
 extern const struct bench_peer bench_f3_all;

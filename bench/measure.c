@@ -515,9 +515,7 @@ static int run_fill(struct bench_run *run)
 			.below = load->depth,
 			.random = run->c->random,
 		};
-		if (run->peer->mixed)
-			load_propose(load, i, run->nr_loads);
-		else if (run->peer->spread)
+		if (run->peer->spread)
 			load_propose(load, run_first_id(run, i),
 				     min(run->c->max / run->c->depth, 2));
 		else

@@ -16,7 +16,6 @@ from pathlib import Path
 
 TITLES = {
     "f2": "f2, the floor",
-    "f2_mixed": "f2, slots of both threads in turn",
     "f3": "f3, the floor with such slots",
     "f3_walk": "the same, with a search",
     "f3_all": "the same, with all that is to be asked",
@@ -42,7 +41,7 @@ TITLES = {
 
 # Without the variants of midatlas and of the floor, which would hide their curves
 PEERS = [peer for peer in TITLES
-         if peer not in ("nopped", "untraced", "uncounted", "f2_mixed", "f3_walk", "f3_all")]
+         if peer not in ("nopped", "untraced", "uncounted", "f3_walk", "f3_all")]
 
 # Test and order of retirement, title, what the peers are compared with
 TABLES = [
@@ -212,8 +211,6 @@ def judge(results, cpus):
     floor(2, "mt", "random", 2.5, "MT", lambda size: fullness(size) <= SPARE)
     tight = lambda size: fullness(size) > SPARE
     floor(2, "mt", "random", 3.5, "MT, over 75 % full", tight)
-    bars.at_best(bars.ratios("mt", "random", "f2_mixed", "f2", tight), False,
-                 "f2 with slots in turn:")
     against(2, "mt", "random", "spinlock", 5)
     floor(3, "pc", "fifo", 1.3, "PC, from 50 in flight", lambda size: some(size) and not full(size))
     floor(3, "pc", "fifo", 1.6, "PC, nearly full", full)

@@ -43,8 +43,4 @@ static noinline struct bench_req *f2_dissociate(void *table, u32 id, struct benc
 	return xchg(&slot[id], NULL);
 }
 
-#ifdef F2_MIXED
-BENCH_PEER(f2, "f2_mixed", .proposed = true, .mixed = true);
-#else
 BENCH_PEER(f2, "f2", .proposed = true);
-#endif
