@@ -282,6 +282,7 @@
 #define MID_NEAR		8	/* slots to look at before anything else */
 #define MID_STAY_ORDER		12	/* up to here a CPU may stay in its region, its home */
 #define MID_HOME_ORDER		4	/* log2 of the least that it is worth to stay in */
+#define MID_SAMPLE		64u	/* slots to look at, to see whether it is */
 #define MID_HINTS		16	/* freed slots that a CPU remembers, beside one */
 #define MID_NO_SLOT		~0u	/* looks like the last of any region */
 #define MID_ALL_SLOTS		~0u
@@ -936,20 +937,17 @@ static unsigned int mid_table_busy(const struct mid_table *t, unsigned int from,
 	return busy;
 }
 
-/* The end of what is looked at to find out whether a region is drained */
-static unsigned int mid_region_look(const struct mid_table *t, unsigned int begin)
-{
-	return begin + min(t->region, 1u << MID_HOME_ORDER);
-}
-
 /*
- * Is the beginning of a region drained?  One request that lasts is no reason to leave,
- * but one in eight of the slots that this CPU has to pass by would cost it more than
- * lines that are another's.
+ * Is a region drained, as far as can be seen from its beginning?  One request that lasts
+ * is no reason to leave, but one in sixteen of the slots that this CPU would have to pass
+ * by costs it more than lines that are another's.  The first @seen are busy, @i comes next.
  */
-static bool mid_region_drained(const struct mid_table *t, unsigned int begin)
+static bool mid_region_drained(const struct mid_table *t, unsigned int i, unsigned int seen)
 {
-	return mid_table_busy(t, begin, mid_region_look(t, begin)) <= 1;
+	unsigned int look = min(t->region / 2, MID_SAMPLE);
+	unsigned int end = round_down(i, t->region) + look;
+
+	return seen + mid_table_busy(t, i, end) <= max(look / 16, 1u);
 }
 
 /* A region for this CPU, the one that nobody has walked for the longest time */
@@ -967,7 +965,7 @@ static noinline unsigned int mid_table_turn(struct mid_table *t, unsigned int i)
 {
 	unsigned int begin = i + 1 - t->region;
 
-	if (t->home && mid_region_drained(t, begin))
+	if (t->home && mid_region_drained(t, begin, 0))
 		return begin;
 	return mid_table_fetch(t);
 }
@@ -1244,7 +1242,7 @@ static bool mid_cpu_leaves(struct mid_cpu *cpu, const struct mid_table *t, unsig
 	if (!READ_ONCE(cpu->again))
 		return false;
 	WRITE_ONCE(cpu->again, false);
-	return mid_table_busy(t, i, mid_region_look(t, i & ~t->turn)) > 0;
+	return !mid_region_drained(t, i, 1);
 }
 
 static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
