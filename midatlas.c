@@ -278,7 +278,7 @@
 #define MID_RESERVED		0xffff	/* the server's own MID */
 #define MID_LINE		4	/* slots that share a cache line */
 #define MID_FIRST_ORDER		6	/* log2 of the slots to begin with */
-#define MID_MAX_REGION		2048	/* slots that a CPU walks in one go */
+#define MID_MAX_REGION		8192	/* slots that a CPU walks in one go */
 #define MID_NEAR		8	/* slots to look at before anything else */
 #define MID_STAY_ORDER		12	/* up to here a CPU may stay in its region, its home */
 #define MID_HOME_ORDER		4	/* log2 of the least that it is worth to stay in */
@@ -1696,7 +1696,8 @@ static __always_inline bool mid_slot_freed_quickly(struct mid_atlas *atlas,
 	if (unlikely(mid_atlas_sample_due(atlas, cpu) || !mid_table_has_room(t, i) ||
 		     atomic_read(&atlas->mode)))
 		return false;
-	if (mid_cpu_notes(cpu, i))
+	/* The usual CPU walks: to see that takes one comparison, not two. */
+	if (unlikely(READ_ONCE(cpu->next) == MID_NO_SLOT) && mid_cpu_notes(cpu, i))
 		mid_cpu_remember(cpu, i);
 	return true;
 }
@@ -2037,8 +2038,9 @@ int mid_atlas_associate(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp)
 	word = mid_word_step(t, old);
 	new_mid = mid_word_mid(t, i, word);
 	if (unlikely(new_mid == MID_RESERVED)) {
-		/* That is the last slot: there again. */
-		WRITE_ONCE(raw_cpu_ptr(atlas->cpu)->next, t->mask);
+		/* That is the last slot: there again, if this CPU walks. */
+		if (!mid_cpu_is_tight(raw_cpu_ptr(atlas->cpu)))
+			WRITE_ONCE(raw_cpu_ptr(atlas->cpu)->next, t->mask);
 		goto slow;
 	}
 	word = word - MID_FREE + MID_BUSY;
