@@ -183,9 +183,9 @@ def judge(results, cpus):
     some = lambda size: size[1] >= 50
 
     def all_asked(test, order, of, to, keep):
-        """f3_all's search is no good but for one thread that has room."""
-        roomy = lambda size: keep(size) and fullness(size) <= SPARE
-        return bars.ratios(test, order, of, to, roomy) if test == "st" else []
+        """f3_all's CPUs walk through all of a table, and only in a large one apart."""
+        apart = lambda size: keep(size) and (test == "st" or size[0] > 4096)
+        return bars.ratios(test, order, of, to, apart) if test in ("st", "mt") else []
 
     def against(number_of_bar, test, order, peer, limit, keep=lambda size: True):
         name = {"st": "ST", "mt": "MT", "pc": "PC", "lookup": "lookup"}[test]

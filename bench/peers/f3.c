@@ -8,9 +8,9 @@
  * Two atomic operations, as in f2.  It, too, is told which slot is free.
  *
  * With F3_WALK it searches, as little as can be: each CPU walks through the table, and
- * remembers where it is. With F3_ALL it also asks what somebody has to ask who can grow,
- * keeps a maximum, has tasks that wait, can be drained and counts (f3_all.h), but does
- * nothing about it.
+ * remembers where it is. With F3_ALL it also takes what it freed last once the table was
+ * nearly full, and asks what somebody has to ask who can grow, keeps a maximum, has tasks
+ * that wait, can be drained and counts (f3_all.h), but does nothing about it.
  */
 #include <linux/atomic.h>
 #include <linux/bits.h>
@@ -27,6 +27,8 @@
 #define F3_BUSY		2
 #define F3_USE		4
 #define F3_INDEX	16	/* bits of an id; above them are some of the uses */
+#define F3_FAR		8	/* so many busy slots in a row: nearly full */
+#define F3_NONE		(~0u - 1)	/* looks like the last slot */
 
 struct f3_slot {
 	atomic64_t word;
@@ -35,13 +37,17 @@ struct f3_slot {
 
 /**
  * struct f3_cpu - what each CPU has
- * @next: where it looks next, if it has to
+ * @next: where it looks next, if it has to; F3_NONE once the table was nearly full
+ * @walk: where it looks then
+ * @last: but for the slot that it freed last, or F3_NONE if it has taken that
  * @associated: how many requests it gave an id
  * @dissociated: how many it took out
  * @peak: the largest difference of the two
  */
 struct f3_cpu {
 	unsigned int next;
+	unsigned int walk;
+	unsigned int last;
 	unsigned long associated;
 	unsigned long dissociated;
 	long peak;
@@ -85,12 +91,16 @@ static __always_inline bool f3_may_associate(const void *req)
 	return true;
 }
 
+static __always_inline void f3_tighten(const struct f3_table *t)
+{
+}
+
 static __always_inline bool f3_associated(struct f3_table *t)
 {
 	return true;
 }
 
-static __always_inline struct bench_req *f3_dissociated(struct f3_table *t,
+static __always_inline struct bench_req *f3_dissociated(struct f3_table *t, unsigned int i,
 							struct bench_req *req)
 {
 	return req;
@@ -151,20 +161,43 @@ static __always_inline bool f3_take(struct f3_table *t, unsigned int i,
 }
 
 #ifdef F3_WALK
+/* The slot that comes next; or, once the table was nearly full, the one freed last */
+static __always_inline unsigned int f3_next(struct f3_table *t)
+{
+	struct f3_cpu *cpu = raw_cpu_ptr(t->cpu);
+	unsigned int i = READ_ONCE(cpu->next);
+
+	if (likely(i + 1 < t->max)) {
+		WRITE_ONCE(cpu->next, i + 1);
+		return i;
+	}
+	if (i != F3_NONE) {
+		WRITE_ONCE(cpu->next, 0);
+		return i;
+	}
+	i = READ_ONCE(cpu->last);
+	if (i != F3_NONE) {
+		WRITE_ONCE(cpu->last, F3_NONE);
+		return i;
+	}
+	i = READ_ONCE(cpu->walk);
+	WRITE_ONCE(cpu->walk, i + 1 < t->max ? i + 1 : 0);
+	return i;
+}
+
 static noinline int f3_associate(void *table, struct bench_req *req, u32 *id)
 {
 	struct f3_table *t = f3_table(table);
-	unsigned int *next = &raw_cpu_ptr(t->cpu)->next;
-	unsigned int tries = t->max, i;
+	unsigned int tries;
 
 	if (!f3_may_associate(req))
 		return -EINVAL;
-	do {
-		i = READ_ONCE(*next);
-		WRITE_ONCE(*next, i + 1 < t->max ? i + 1 : 0);
-		if (f3_take(t, f3_index(t, i), req, id))
+	for (tries = 0; tries < t->max; tries++) {
+		if (f3_take(t, f3_index(t, f3_next(t)), req, id))
 			return 0;
-	} while (--tries);
+		if (tries == F3_FAR)
+			f3_tighten(t);
+	}
 	return -ENOSPC;
 }
 #else
@@ -203,7 +236,7 @@ static noinline struct bench_req *f3_dissociate(void *table, u32 id, struct benc
 			return NULL;
 		req = READ_ONCE(slot->req);
 	} while (!atomic64_try_cmpxchg(&slot->word, &word, word - F3_LIVE));
-	return f3_dissociated(t, req);
+	return f3_dissociated(t, f3_index(t, id), req);
 }
 
 #if defined(F3_ALL)

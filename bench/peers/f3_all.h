@@ -26,6 +26,21 @@ static __always_inline bool f3_may_associate(const void *req)
 	return !IS_ERR_OR_NULL(req);
 }
 
+/* Nearly full: what was freed last needs no search. */
+static noinline void f3_tighten(struct f3_table *t)
+{
+	struct f3_cpu *cpu = raw_cpu_ptr(t->cpu);
+
+	WRITE_ONCE(cpu->last, F3_NONE);
+	WRITE_ONCE(cpu->next, F3_NONE);
+}
+
+static __always_inline void f3_note(struct f3_cpu *cpu, unsigned int i)
+{
+	if (unlikely(READ_ONCE(cpu->next) == F3_NONE))
+		WRITE_ONCE(cpu->last, i);
+}
+
 /* A slot was taken: may it be? */
 static __always_inline bool f3_associated(struct f3_table *t)
 {
@@ -36,11 +51,13 @@ static __always_inline bool f3_associated(struct f3_table *t)
 }
 
 /* A new peak on this CPU, another jiffy, or something is up: the rest of a dissociate */
-static noinline struct bench_req *f3_rare(struct f3_table *t, struct bench_req *req)
+static noinline struct bench_req *f3_rare(struct f3_table *t, unsigned int i,
+					  struct bench_req *req)
 {
 	struct f3_cpu *cpu = raw_cpu_ptr(t->cpu);
 	long net = READ_ONCE(cpu->associated) - READ_ONCE(cpu->dissociated);
 
+	f3_note(cpu, i);
 	WRITE_ONCE(t->sampled, jiffies);
 	WRITE_ONCE(cpu->peak, max(net, READ_ONCE(cpu->peak)));
 	this_cpu_inc(t->cpu->dissociated);
@@ -55,7 +72,7 @@ static __always_inline bool f3_sample_is_old(const struct f3_table *t)
 }
 
 /* A slot is free: is that news for somebody, and how many were in flight before? */
-static __always_inline struct bench_req *f3_dissociated(struct f3_table *t,
+static __always_inline struct bench_req *f3_dissociated(struct f3_table *t, unsigned int i,
 							struct bench_req *req)
 {
 	struct f3_cpu *cpu = raw_cpu_ptr(t->cpu);
@@ -63,7 +80,8 @@ static __always_inline struct bench_req *f3_dissociated(struct f3_table *t,
 
 	if (unlikely(net > READ_ONCE(cpu->peak) || f3_sample_is_old(t) ||
 		     atomic_read(&t->mode)))
-		return f3_rare(t, req);
+		return f3_rare(t, i, req);
+	f3_note(cpu, i);
 	this_cpu_inc(t->cpu->dissociated);
 	return req;
 }
