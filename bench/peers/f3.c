@@ -8,15 +8,17 @@
  * Two atomic operations, as in f2.  It, too, is told which slot is free.
  *
  * With F3_WALK it searches, as little as can be: each CPU walks through the table, and
- * remembers where it is. With F3_ALL it also takes what it freed last once the table was
- * nearly full, and asks what somebody has to ask who can grow, keeps a maximum, has tasks
- * that wait, can be drained and counts (f3_all.h), but does nothing about it.
+ * remembers where it is. With F3_ALL its ids are MIDs, of 16 bits, it takes what it freed
+ * last once the table was nearly full, and asks what somebody has to ask who can grow, keeps
+ * a maximum, has tasks that wait, can be drained and counts (f3_all.h), but does nothing
+ * about it.
  */
 #include <linux/atomic.h>
 #include <linux/bits.h>
 #include <linux/cache.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
+#include <linux/log2.h>
 #include <linux/overflow.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
@@ -59,7 +61,10 @@ struct f3_cpu {
  * @mode: not 0 if somebody waits, or drains, or lowers the maximum
  * @sampled: the jiffy in which somebody last looked how many are in flight
  * @max: how many slots there are
- * @mask: the bits of an id that are the slot's number
+ * @mask: the bits of a MID that are the slot's number
+ * @spare: the others
+ * @match: the bits of a slot's word that a MID fixes
+ * @step: what the next use adds to the word
  * @cpu: what each CPU has
  * @slots: the slots
  */
@@ -69,6 +74,9 @@ struct f3_table {
 	unsigned long sampled;
 	unsigned int max;
 	unsigned int mask;
+	unsigned int spare;
+	unsigned int match;
+	unsigned int step;
 	struct f3_cpu __percpu *cpu;
 	struct f3_slot slots[] ____cacheline_aligned;
 };
@@ -84,6 +92,28 @@ static __always_inline struct f3_table *f3_table(void *table)
 static __always_inline unsigned long f3_index(const struct f3_table *t, u32 id)
 {
 	return id & (BIT(F3_INDEX) - 1);
+}
+
+static __always_inline u32 f3_step(const struct f3_table *t)
+{
+	return F3_USE;
+}
+
+static __always_inline u32 f3_id(const struct f3_table *t, unsigned int i, u32 word)
+{
+	return i | word / F3_USE << F3_INDEX;
+}
+
+static __always_inline bool f3_is_reserved(u32 id)
+{
+	return false;
+}
+
+/* Is this the word of a slot that has @id in flight? */
+static __always_inline bool f3_match(const struct f3_table *t, u64 word, u32 id)
+{
+	return !(((u32)word ^ ((id >> F3_INDEX) * F3_USE | F3_LIVE)) &
+		 (0xffffu * F3_USE | F3_LIVE | F3_BUSY));
 }
 
 static __always_inline bool f3_may_associate(const void *req)
@@ -117,14 +147,18 @@ static void f3_destroy(void *table)
 
 static void *f3_create(unsigned int max)
 {
-	struct f3_table *t = kvzalloc(struct_size(t, slots, max), GFP_KERNEL);
+	unsigned int slots = roundup_pow_of_two(max);
+	struct f3_table *t = kvzalloc(struct_size(t, slots, slots), GFP_KERNEL);
 	int cpu;
 
 	if (!t)
 		return ERR_PTR(-ENOMEM);
 	RCU_INIT_POINTER(t->current_table, t);
 	t->max = max;
-	t->mask = BIT(F3_INDEX) - 1;
+	t->mask = slots - 1;
+	t->spare = (u16)~t->mask;
+	t->match = t->spare * F3_USE | F3_LIVE | F3_BUSY;
+	t->step = slots * F3_USE;
 	t->cpu = alloc_percpu(struct f3_cpu);
 	if (!t->cpu) {
 		f3_destroy(t);
@@ -135,27 +169,26 @@ static void *f3_create(unsigned int max)
 	return t;
 }
 
-/* Is this the word of a slot that has @id in flight? */
-static __always_inline bool f3_match(u64 word, u32 id)
-{
-	return !(((u32)word ^ (id >> F3_INDEX << 2 | F3_LIVE)) & (0xffffu << 2 | 3));
-}
-
 /* Slot @i, if it is free */
 static __always_inline bool f3_take(struct f3_table *t, unsigned int i,
 				    struct bench_req *req, u32 *id)
 {
 	struct f3_slot *slot = &t->slots[i];
 	s64 word = atomic64_read(&slot->word);
-	u32 use = (u32)word + F3_USE;
-	u64 now = jiffies, next = now << 32 | use | F3_BUSY;
+	u32 use = (u32)word + f3_step(t);
+	u64 next, now = jiffies;
 
-	if (word & (F3_LIVE | F3_BUSY) || !atomic64_try_cmpxchg(&slot->word, &word, next))
+	if (word & (F3_LIVE | F3_BUSY))
+		return false;
+	if (unlikely(f3_is_reserved(f3_id(t, i, use))))
+		use += f3_step(t);
+	next = now << 32 | use | F3_BUSY;
+	if (!atomic64_try_cmpxchg(&slot->word, &word, next))
 		return false;
 	WRITE_ONCE(slot->req, req);
 	if (!f3_associated(t))
 		return false;
-	*id = i | use >> 2 << F3_INDEX;
+	*id = f3_id(t, i, use);
 	atomic64_set_release(&slot->word, next - F3_BUSY + F3_LIVE);
 	return true;
 }
@@ -185,20 +218,28 @@ static __always_inline unsigned int f3_next(struct f3_table *t)
 	return i;
 }
 
-static noinline int f3_associate(void *table, struct bench_req *req, u32 *id)
+static noinline int f3_search(struct f3_table *t, struct bench_req *req, u32 *id)
 {
-	struct f3_table *t = f3_table(table);
 	unsigned int tries;
 
-	if (!f3_may_associate(req))
-		return -EINVAL;
-	for (tries = 0; tries < t->max; tries++) {
+	for (tries = 1; tries < t->max; tries++) {
 		if (f3_take(t, f3_index(t, f3_next(t)), req, id))
 			return 0;
 		if (tries == F3_FAR)
 			f3_tighten(t);
 	}
 	return -ENOSPC;
+}
+
+static noinline int f3_associate(void *table, struct bench_req *req, u32 *id)
+{
+	struct f3_table *t = f3_table(table);
+
+	if (!f3_may_associate(req))
+		return -EINVAL;
+	if (likely(f3_take(t, f3_index(t, f3_next(t)), req, id)))
+		return 0;
+	return f3_search(t, req, id);
 }
 #else
 static noinline int f3_associate(void *table, struct bench_req *req, u32 *id)
@@ -216,7 +257,7 @@ static noinline struct bench_req *f3_map(void *table, u32 id)
 	u64 word = atomic64_read_acquire(&slot->word);
 	struct bench_req *req;
 
-	if (!f3_match(word, id))
+	if (!f3_match(t, word, id))
 		return NULL;
 	req = READ_ONCE(slot->req);
 	/* The request, then whether it is still that of @id. */
@@ -232,7 +273,7 @@ static noinline struct bench_req *f3_dissociate(void *table, u32 id, struct benc
 	struct bench_req *req;
 
 	do {
-		if (!f3_match(word, id))
+		if (!f3_match(t, word, id))
 			return NULL;
 		req = READ_ONCE(slot->req);
 	} while (!atomic64_try_cmpxchg(&slot->word, &word, word - F3_LIVE));

@@ -20,6 +20,27 @@ static __always_inline unsigned long f3_index(const struct f3_table *t, u32 id)
 	return id & t->mask;
 }
 
+/* A MID: the slot's number, and above it the lowest bits of its use */
+static __always_inline u32 f3_step(const struct f3_table *t)
+{
+	return t->step;
+}
+
+static __always_inline u32 f3_id(const struct f3_table *t, unsigned int i, u32 word)
+{
+	return i | (word / F3_USE & t->spare);
+}
+
+static __always_inline bool f3_is_reserved(u32 id)
+{
+	return id == 0xffff;
+}
+
+static __always_inline bool f3_match(const struct f3_table *t, u64 word, u32 id)
+{
+	return !(((u32)word ^ (id * F3_USE | F3_LIVE)) & t->match);
+}
+
 /* NULL and error pointers are no requests. */
 static __always_inline bool f3_may_associate(const void *req)
 {
