@@ -1078,7 +1078,7 @@ static bool mid_cpu_tightens(struct mid_cpu *cpu, const struct mid_table *t,
 	return lean >= enough;
 }
 
-/* Where this CPU's home begins.  Whose lines hold only slots of one CPU, has them at hand. */
+/* Where this CPU's home begins */
 static unsigned int mid_table_home(const struct mid_table *t)
 {
 	return raw_smp_processor_id() * t->region & t->mask;
@@ -1092,8 +1092,8 @@ static __always_inline bool mid_cpu_is_barren(const struct mid_cpu *cpu,
 }
 
 /*
- * This CPU has walked by @barren slots and found nothing.  What it frees at home it
- * notes, and everything if that is full.
+ * This CPU has walked by @barren slots and found nothing.  It notes what it frees at home,
+ * or everything if there is nothing to be found.
  */
 static void mid_cpu_set_barren(struct mid_cpu *cpu, const struct mid_table *t,
 			       unsigned int barren)
@@ -1136,7 +1136,7 @@ static void mid_cpu_relax(struct mid_cpu *cpu)
 	WRITE_ONCE(cpu->span, 0);
 }
 
-/* There is a slot at @i that this CPU has not noted: at home, if the table has that? */
+/* There is a slot at @i that this CPU had not noted: is it one to walk to? */
 static void mid_cpu_found(struct mid_cpu *cpu, const struct mid_table *t, unsigned int i)
 {
 	if (!t->home || i - mid_table_home(t) < t->region)
