@@ -9,9 +9,9 @@
  *
  * With F3_WALK it searches, as little as can be: each CPU walks through the table, and
  * remembers where it is. With F3_ALL its ids are MIDs, of 16 bits, it takes what it freed
- * last once the table was nearly full, but now and then walks, to look whether there is room
- * again, and asks what somebody has to ask who can grow, keeps a maximum, has tasks that
- * wait, can be drained and counts (f3_all.h), but does nothing about it.
+ * last once the table was nearly full, and asks what somebody has to ask who can grow, keeps
+ * a maximum, has tasks that wait, can be drained and counts (f3_all.h), but does nothing
+ * about it.
  */
 #include <linux/atomic.h>
 #include <linux/bits.h>
@@ -31,7 +31,6 @@
 #define F3_INDEX	16	/* bits of an id; above them are some of the uses */
 #define F3_FAR		8	/* so many busy slots in a row: nearly full */
 #define F3_NONE		(~0u - 1)	/* looks like the last slot */
-#define F3_LOOK_EVERY	256	/* associates from one walk then to the next */
 
 struct f3_slot {
 	atomic64_t word;
@@ -210,7 +209,7 @@ static __always_inline unsigned int f3_next(struct f3_table *t)
 		return i;
 	}
 	i = READ_ONCE(cpu->last);
-	if (i != F3_NONE && likely(READ_ONCE(cpu->associated) % F3_LOOK_EVERY)) {
+	if (i != F3_NONE) {
 		WRITE_ONCE(cpu->last, F3_NONE);
 		return i;
 	}
