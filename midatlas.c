@@ -285,7 +285,7 @@
 #define MID_SAMPLE		64u	/* slots to look at, to see whether it is */
 #define MID_HINTS		16	/* freed slots that a CPU remembers, beside one */
 #define MID_NO_SLOT		~0u	/* looks like the last of any region */
-#define MID_ALL_SLOTS		~0u
+#define MID_ALL_SLOTS		~0u	/* a span of them */
 #define MID_KEPT		8	/* of them it keeps so many back, if it can */
 #define MID_KEPT_ORDER		10	/* in larger tables than this */
 #define MID_LEAN		8	/* lines without a second slot: nearly full */
