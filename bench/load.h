@@ -86,16 +86,17 @@ struct bench_load {
 	u64 failed;
 } ____cacheline_aligned;
 
-/* A number below @below; the generator is Knuth's for MMIX. */
+/* A number below @below; Knuth's generator for MMIX, which can add any odd number. */
 static __always_inline unsigned int bench_random(u64 *seed, unsigned int below)
 {
-	*seed = *seed * 6364136223846793005ull + 1442695040888963407ull;
+	*seed = *seed * 6364136223846793005ull + 1;
 	return ((*seed >> 32) * below) >> 32;
 }
 
-static __always_inline unsigned int bench_next(const struct bench_order *order, u64 *state)
+static __always_inline unsigned int bench_next(const struct bench_order *order,
+					       bool random, u64 *state)
 {
-	if (order->random)
+	if (random)
 		return bench_random(state, order->below);
 	if (++*state >= order->below)
 		*state = 0;

@@ -29,48 +29,58 @@ typedef struct bench_req *bench_dissociate_fn(void *table, u32 id, struct bench_
  * a slot, takes a look around.  A client would try again, too.
  */
 static __maybe_unused noinline int bench_associate_again(bench_associate_fn associate,
-							 void *table, struct bench_req *req,
-							 u32 *id)
+							 struct bench_load *load,
+							 struct bench_req *req, u32 *id)
 {
 	unsigned int tries = BENCH_TRIES;
 	int err;
 
 	do {
 		cpu_relax();
-		err = associate(table, req, id);
+		err = associate(load->table, req, id);
 	} while (err == -ENOSPC && --tries);
 	return err;
 }
 
-__bench_loop bench_associate(bench_associate_fn associate, void *table,
+__bench_loop bench_associate(bench_associate_fn associate, struct bench_load *load,
 			     struct bench_req *req, u32 *id)
 {
-	int err = associate(table, req, id);
+	int err = associate(load->table, req, id);
 
 	if (unlikely(err == -ENOSPC))
-		err = bench_associate_again(associate, table, req, id);
+		err = bench_associate_again(associate, load, req, id);
 	return !err;
 }
 
 /* One thread's requests: each is retired, and goes out again at once. */
-__bench_loop bench_churn(struct bench_load *load, unsigned int cycles,
-			 bench_associate_fn associate, bench_map_fn map,
-			 bench_dissociate_fn dissociate)
+__bench_loop bench_churn_in(struct bench_load *load, unsigned int cycles, const bool random,
+			    bench_associate_fn associate, bench_map_fn map,
+			    bench_dissociate_fn dissociate)
 {
 	u64 state = load->order.state;
 
 	while (cycles--) {
-		unsigned int i = bench_next(&load->order, &state);
+		unsigned int i = bench_next(&load->order, random, &state);
 		struct bench_req *req = &load->reqs[i];
 		u32 *id = &load->ids[i];
 
 		if (unlikely(map(load->table, *id) != req ||
 			     dissociate(load->table, *id, req) != req ||
-			     !bench_associate(associate, load->table, req, id)))
+			     !bench_associate(associate, load, req, id)))
 			return false;
 	}
 	load->order.state = state;
 	return true;
+}
+
+/* A loop for each order: to ask in each cycle which it is would be a part of the result. */
+__bench_loop bench_churn(struct bench_load *load, unsigned int cycles,
+			 bench_associate_fn associate, bench_map_fn map,
+			 bench_dissociate_fn dissociate)
+{
+	return load->order.random ?
+		bench_churn_in(load, cycles, true, associate, map, dissociate) :
+		bench_churn_in(load, cycles, false, associate, map, dissociate);
 }
 
 /* Sends @cycles requests out; the ring has so many that are free. */
@@ -82,7 +92,7 @@ __bench_loop bench_produce(struct bench_load *load, unsigned int cycles,
 	while (cycles--) {
 		struct bench_token *token = &load->ring[head];
 
-		if (unlikely(!bench_associate(associate, load->table,
+		if (unlikely(!bench_associate(associate, load,
 					      &load->reqs[token->req], &token->id)))
 			return false;
 		if (++head == load->size)
@@ -108,7 +118,7 @@ __bench_loop bench_consume(struct bench_load *load, unsigned int cycles,
 		unsigned int i;
 
 		if (load->order.below) {
-			i = bench_next(&load->order, &state);
+			i = bench_next(&load->order, load->order.random, &state);
 			swap(*token, load->pool[i]);
 		}
 		if (++tail == load->size)

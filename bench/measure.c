@@ -394,7 +394,7 @@ static bool bench_full(struct bench_load *load, unsigned int cycles)
 	int err;
 
 	while (cycles--) {
-		unsigned int i = bench_next(&load->order, &state);
+		unsigned int i = bench_next(&load->order, load->order.random, &state);
 		struct bench_req *req = &load->reqs[i];
 
 		clear_bit(load->ids[i], load->used);
