@@ -133,19 +133,23 @@
  * If that is busy the next MID_NEAR are tried before anything else is looked at,
  * for a few are passed by sooner than it is found out where to go.
  *
- * To pass over full parts there is one bit for each cache line of slots, its
- * *room*.  It is cleared only by an associate that found the line full, and set
- * by a dissociate that finds it clear:
+ * To pass over full parts each cache line of slots has a flag, its *room*.  It is
+ * taken away only by an associate that found the line full, and given back by a
+ * dissociate that finds it gone.  @full tells those who never met a full line that
+ * there is nothing to find:
  *
  *	T1: associate			T2: dissociate
  *
- *	line is full
- *	clear_bit(line)			word: LIVE -> FREE
- *	smp_mb				cmpxchg's full barrier
- *	line still full?		bit clear? set_bit(line)
+ *	line has no free slot
+ *	full = true			word: LIVE -> FREE
+ *	room = false			cmpxchg's full barrier
+ *	smp_mb				full?
+ *	a slot now?			room? room = true
  *
  * At least one of them sees what the other did, so a line with a free slot has
- * its bit set, or one of the two has not yet returned [line-free].
+ * room, or one of the two has not yet returned [line-free, line-full].  Both may
+ * write at the same time, and if false is what stays, then T1 wrote after T2, and
+ * sees the slot [line-both].
  *
  * The table is full only if a look at all of its slots found none free *and*
  * none was freed behind the searcher's back: mid_table_search() raises
@@ -179,11 +183,12 @@
  * A CPU that has walked by as many slots as there are, and found none but those that
  * it had noted, is *barren*: it notes and takes all that it frees, and walks only if
  * that is nothing, for what it would find is what another CPU has just freed, who then
- * has to look for its.  Now and then a tight CPU looks at one line.  If there is room it
- * is tight no more, and if there is a slot, barren no more.
+ * has to look for its.  Now and then a tight CPU looks at one line: when it dissociates,
+ * or when an associate finds no hint, for there are CPUs that do only one of the two.  If
+ * there is room it is tight no more, and if there is a slot, barren no more.
  *
  * The hints are like the other hint.  A slot that is noted is FREE in the table and
- * has its line's room bit set; whoever walks there takes it:
+ * has its line's room; whoever walks there takes it:
  *
  *	T1: dissociate (tight)		T2: associate (another CPU)
  *
@@ -289,7 +294,7 @@
 #define MID_KEPT		8	/* of them it keeps so many back, if it can */
 #define MID_KEPT_ORDER		10	/* in larger tables than this */
 #define MID_LEAN		8	/* lines without a second slot: nearly full */
-#define MID_LOOK_EVERY		256	/* associates between looks whether it still is */
+#define MID_LOOK_EVERY		256	/* requests between looks whether it still is */
 #define MID_BLOCKED		((void *)~0ul)	/* the ctx of a slot without a MID */
 #define MID_MAX_QUARANTINE	BIT(30)	/* jiffies; half of what 32 bits order */
 #define MID_MAX_NAME		200	/* with a number it is a file's name */
@@ -342,16 +347,16 @@ struct mid_slot {
  * @step: what the next use adds to a slot's word
  * @region: how many slots a CPU walks before it moves on, a power of two
  * @turn: @region - 1
- * @kept: hints that are left alone as long as a walk finds others
  * @home: a CPU may stay in its region
  * @lines: cache lines of slots
+ * @full: a line was found full, ever: as long as none was, all have @room
  * @older: the table before this one, while it still has MIDs in use
  * @rcu: frees the table
  * @held: slots in service
  * @parked: slots out of service that may come back
  * @parked_head: the first of these, linked by mid_slot::ctx
  * @cursor: where the next region begins
- * @room: a bit for each line that may have a free slot
+ * @room: for each line, whether it may have a free slot
  *
  * Up to @lines, nothing changes after the table was published.  @older, @held
  * and the parked slots change under mid_atlas::lock.
@@ -367,16 +372,16 @@ struct mid_table {
 	unsigned int step;
 	unsigned int region;
 	unsigned int turn;
-	unsigned int kept;
 	bool home;
 	unsigned int lines;
+	bool full;
 	struct mid_table __rcu *older;
 	unsigned int held;
 	unsigned int parked;
 	unsigned int parked_head;
 	struct rcu_head rcu;
 	atomic_t cursor ____cacheline_aligned_in_smp;
-	unsigned long room[];
+	bool room[];
 };
 
 /**
@@ -392,9 +397,13 @@ struct mid_table {
  * @lean: lines in a row that had one free slot only
  * @got: hints that were taken out of @hint, ever: where the oldest is
  * @more: how many there are in @hint
+ * @keeps: how many hints it leaves alone as long as a walk finds others
+ * @more_or_keeps: the two at once: 0 if @oldest is all there is, and may be taken
  * @associated: contexts that this CPU put into the atlas
- * @dissociated: contexts that this CPU took out, not always the same ones
- * @peak: the largest difference of the two that a dissociate has seen
+ * @quiet: as long as no more were @associated, there is no new peak: the contexts that
+ *	this CPU took out, not always the same ones, and @peak
+ * @peak: the most by which the ones surpassed the others, as a dissociate has seen; -1
+ *	before the first
  * @hint: the other hints: slots that this CPU has freed while it was tight
  *
  * Interrupts and, where the kernel is preempted, other CPUs may write here, too.
@@ -406,14 +415,20 @@ struct mid_cpu {
 	bool again;
 	u8 lean;
 	u8 got;
-	u8 more;
+	union {
+		struct {
+			u8 more;
+			u8 keeps;
+		};
+		u16 more_or_keeps;
+	};
 	unsigned int walk;
 	unsigned int from;
 	unsigned int span;
 	unsigned int oldest;
 	unsigned long associated;
-	unsigned long dissociated;
-	long peak;
+	unsigned long quiet;
+	unsigned long peak;
 	u16 hint[MID_HINTS];
 };
 
@@ -638,7 +653,7 @@ static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 	unsigned int lines = max(BIT(order) / MID_LINE, 1ul);
 	struct mid_table *t;
 
-	t = mid_atlas_alloc(struct_size(t, room, BITS_TO_LONGS(lines)), gfp);
+	t = mid_atlas_alloc(struct_size(t, room, lines), gfp);
 	if (!t)
 		return NULL;
 	t->slots = mid_atlas_alloc(lines * MID_LINE * sizeof(*t->slots), gfp);
@@ -656,11 +671,9 @@ static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 	t->step = MID_USE_ONE << order;
 	t->region = mid_table_region(order);
 	t->turn = t->region - 1;
-	t->kept = order > MID_KEPT_ORDER ? MID_KEPT : 1;
 	t->home = order <= MID_STAY_ORDER;
 	t->lines = lines;
-	/* Those of lines that there are not, too: see mid_table_has_room(). */
-	memset(t->room, 0xff, BITS_TO_LONGS(lines) * sizeof(long));
+	memset(t->room, true, lines);
 	return t;
 }
 
@@ -708,36 +721,25 @@ static unsigned int mid_table_next_use(const struct mid_table *t,
 static unsigned int mid_table_room(const struct mid_table *t, unsigned int line,
 				   unsigned int end)
 {
-	unsigned long bits, mask = ~0ul << (line % BITS_PER_LONG);
-	unsigned int i;
+	/* What it finds is looked at, and what it passes over was not there in time. */
+	const bool *room = data_race(memchr_inv(&t->room[line], false, end - line));
 
-	for (i = line / BITS_PER_LONG; i < BITS_TO_LONGS(end); i++) {
-		bits = READ_ONCE(t->room[i]) & mask;
-		if (bits)
-			return min_t(unsigned long, end,
-				     i * BITS_PER_LONG + __ffs(bits));
-		mask = ~0ul;
-	}
-	return end;
+	return room ? room - t->room : end;
 }
 
 /* A line has room: say so, before the mode is looked at. */
 static void mid_table_set_room(struct mid_table *t, unsigned int line)
 {
-	set_bit(line, t->room);
+	WRITE_ONCE(t->room[line], true);
 	/* Pairs with the barriers after SCAN, WAITERS and SHRUNK are set. */
-	smp_mb__after_atomic();
+	smp_mb();
 }
 
 /* Slot @i is free: is that known?  The caller had a full barrier since. */
 static __always_inline bool mid_table_has_room(const struct mid_table *t,
 					       unsigned int i)
 {
-	unsigned int line = i / MID_LINE;
-	unsigned long room = READ_ONCE(t->room[BIT_WORD(line)]);
-
-	/* On x86 test_bit() is one instruction that takes as long as ten of these. */
-	return likely(room == ~0ul) || room & BIT_MASK(line);
+	return likely(!READ_ONCE(t->full)) || likely(READ_ONCE(t->room[i / MID_LINE]));
 }
 
 static void mid_table_refill(struct mid_table *t, unsigned int i)
@@ -775,9 +777,11 @@ static noinline int mid_line_take(struct mid_table *t, unsigned int line, u64 *w
 		if (mid_slot_take(t, i, word))
 			return i;
 
-	clear_bit(line, t->room);
-	/* Clear before looking again; pairs with the cmpxchg that frees. */
-	smp_mb__after_atomic();
+	if (!READ_ONCE(t->full))
+		WRITE_ONCE(t->full, true);
+	WRITE_ONCE(t->room[line], false);
+	/* That before looking again; pairs with the cmpxchg that frees. */
+	smp_mb();
 
 	for (i = first; i < first + MID_LINE; i++) {
 		if (mid_slot_take(t, i, word)) {
@@ -813,7 +817,7 @@ static int mid_table_walk_all(struct mid_table *t, u64 *word)
 	return mid_table_walk(t, 0, t->lines * MID_LINE, word);
 }
 
-/* All slots, whatever their lines' bits say. */
+/* All slots, whatever is said of their lines. */
 static int mid_table_look(struct mid_table *t, u64 *word)
 {
 	unsigned int i;
@@ -826,7 +830,7 @@ static int mid_table_look(struct mid_table *t, u64 *word)
 
 /*
  * A search that is sure: -ENOSPC means that no slot was free.  In the end it
- * does not go by the bits: one that is clear may be in mid_line_take()'s hands.
+ * goes by no line's room: if that is gone, it may be in mid_line_take()'s hands.
  */
 static int mid_table_search(struct mid_atlas *atlas, struct mid_table *t,
 			    u64 *word)
@@ -858,16 +862,22 @@ static int mid_table_search(struct mid_atlas *atlas, struct mid_table *t,
 
 static unsigned int mid_atlas_in_use(struct mid_atlas *atlas)
 {
+	const struct mid_cpu *counts;
 	unsigned long sum = 0;
 	int cpu;
 
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(atlas->cpu, cpu)->associated);
+	for_each_possible_cpu(cpu) {
+		counts = per_cpu_ptr(atlas->cpu, cpu);
+		sum += READ_ONCE(counts->associated) + READ_ONCE(counts->peak);
+	}
 	sum += READ_ONCE(atlas->abandoned);
-	/* Pairs with the slot's cmpxchg between what came and what went. */
+	/*
+	 * Pairs with the slot's cmpxchg between what came and what went, and with
+	 * mid_cpu_raise_peak().
+	 */
 	smp_rmb();
 	for_each_possible_cpu(cpu)
-		sum -= READ_ONCE(per_cpu_ptr(atlas->cpu, cpu)->dissociated);
+		sum -= READ_ONCE(per_cpu_ptr(atlas->cpu, cpu)->quiet);
 	return max_t(long, sum, 0);
 }
 
@@ -897,9 +907,10 @@ static noinline void mid_atlas_sample(struct mid_atlas *atlas)
 	mid_atlas_saw(atlas, min(mid_atlas_in_use(atlas), served));
 }
 
-static __always_inline long mid_cpu_net(const struct mid_cpu *cpu)
+/* How far below its peak this CPU is, given its @quiet; less than 0 if above */
+static __always_inline long mid_cpu_below_peak(const struct mid_cpu *cpu, unsigned long quiet)
 {
-	return READ_ONCE(cpu->associated) - READ_ONCE(cpu->dissociated);
+	return quiet - READ_ONCE(cpu->associated);
 }
 
 static __always_inline bool mid_atlas_sample_is_old(const struct mid_atlas *atlas)
@@ -910,21 +921,33 @@ static __always_inline bool mid_atlas_sample_is_old(const struct mid_atlas *atla
 }
 
 static __always_inline bool mid_atlas_sample_due(const struct mid_atlas *atlas,
-						 const struct mid_cpu *cpu)
+						 const struct mid_cpu *cpu, unsigned long quiet)
 {
-	return mid_cpu_net(cpu) > READ_ONCE(cpu->peak) ||
-	       mid_atlas_sample_is_old(atlas);
+	return mid_cpu_below_peak(cpu, quiet) < 0 || mid_atlas_sample_is_old(atlas);
+}
+
+/*
+ * A new peak, by @more.  If an interrupt sees it, too, it is counted twice, and the next
+ * one may be seen at the next tick only; the difference of the two remains right.
+ */
+static void mid_cpu_raise_peak(struct mid_atlas *atlas, long more)
+{
+	this_cpu_add(atlas->cpu->quiet, more);
+	/* In this order, to err on the low side; pairs with mid_atlas_in_use(). */
+	smp_wmb();
+	this_cpu_add(atlas->cpu->peak, more);
 }
 
 static void mid_atlas_count_dissociate(struct mid_atlas *atlas)
 {
 	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
+	long more = -mid_cpu_below_peak(cpu, READ_ONCE(cpu->quiet));
 
-	if (mid_atlas_sample_due(atlas, cpu)) {
-		WRITE_ONCE(cpu->peak, max(mid_cpu_net(cpu), READ_ONCE(cpu->peak)));
+	if (more > 0)
+		mid_cpu_raise_peak(atlas, more);
+	if (more > 0 || mid_atlas_sample_is_old(atlas))
 		mid_atlas_sample(atlas);
-	}
-	this_cpu_inc(atlas->cpu->dissociated);
+	this_cpu_inc(atlas->cpu->quiet);
 }
 
 static unsigned int mid_table_busy(const struct mid_table *t, unsigned int from,
@@ -1052,9 +1075,9 @@ static bool mid_cpu_hints_at(const struct mid_cpu *cpu, unsigned int i)
 }
 
 /* Is it time for a CPU to look whether the table is still nearly full? */
-static __always_inline bool mid_cpu_looks(const struct mid_cpu *cpu)
+static __always_inline bool mid_cpu_looks(unsigned long count)
 {
-	return READ_ONCE(cpu->associated) % MID_LOOK_EVERY == 0;
+	return count % MID_LOOK_EVERY == 0;
 }
 
 /* How many slots of the line that slot @i is in are free */
@@ -1103,6 +1126,7 @@ static void mid_cpu_set_barren(struct mid_cpu *cpu, const struct mid_table *t,
 	WRITE_ONCE(cpu->barren, barren);
 	WRITE_ONCE(cpu->from, home ? mid_table_home(t) : 0);
 	WRITE_ONCE(cpu->span, home ? t->region : MID_ALL_SLOTS);
+	WRITE_ONCE(cpu->keeps, t->order > MID_KEPT_ORDER && barren <= t->mask ? MID_KEPT : 0);
 }
 
 static __always_inline bool mid_cpu_notes(const struct mid_cpu *cpu, unsigned int i)
@@ -1147,10 +1171,10 @@ static void mid_cpu_found(struct mid_cpu *cpu, const struct mid_table *t, unsign
  * Now and then a tight CPU looks at one line, another one each time: is the table
  * nearly full no more, or a place to find others than those that are noted?
  */
-static void mid_cpu_look(struct mid_cpu *cpu, const struct mid_table *t)
+static void mid_cpu_look(struct mid_cpu *cpu, const struct mid_table *t, unsigned long count)
 {
 	unsigned int enough = t->order > MID_KEPT_ORDER ? MID_LINE / 2 : MID_LINE;
-	unsigned int i = READ_ONCE(cpu->associated) / MID_LOOK_EVERY * MID_LINE & t->mask;
+	unsigned int i = count / MID_LOOK_EVERY * MID_LINE & t->mask;
 	unsigned int free = mid_line_free(t, i);
 
 	if (free >= enough) {
@@ -1162,10 +1186,9 @@ static void mid_cpu_look(struct mid_cpu *cpu, const struct mid_table *t)
 }
 
 /* Are @hints too few?  Where there are no others none are left alone. */
-static __always_inline bool mid_cpu_walks(const struct mid_cpu *cpu, const struct mid_table *t,
-					  unsigned int hints)
+static __always_inline bool mid_cpu_walks(const struct mid_cpu *cpu, unsigned int hints)
 {
-	return hints < (mid_cpu_is_barren(cpu, t) ? 1 : t->kept);
+	return hints < (READ_ONCE(cpu->keeps) ?: 1);
 }
 
 /* A slot from the rest of the region, or from all of it if that is this CPU's home */
@@ -1193,7 +1216,7 @@ static int mid_table_take_hint(struct mid_table *t, struct mid_cpu *cpu, u64 *wo
 {
 	int i;
 
-	if (mid_cpu_walks(cpu, t, mid_cpu_hints(cpu))) {
+	if (mid_cpu_walks(cpu, mid_cpu_hints(cpu))) {
 		i = mid_cpu_walk(cpu, t, word);
 		if (i >= 0)
 			return i;
@@ -1217,8 +1240,8 @@ static int mid_table_take_tight(struct mid_atlas *atlas, struct mid_table *t,
 		if (i >= 0 && !mid_cpu_is_home(cpu, t))
 			WRITE_ONCE(cpu->walk, i + 1);
 	}
-	if (mid_cpu_looks(cpu))
-		mid_cpu_look(cpu, t);
+	if (mid_cpu_looks(READ_ONCE(cpu->associated)))
+		mid_cpu_look(cpu, t, READ_ONCE(cpu->associated));
 	return i;
 }
 
@@ -1273,16 +1296,18 @@ static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
 	return i;
 }
 
-/* Nearly full: the @oldest hint, @i, if there are enough, and it is not time to look */
+/* Nearly full: the @oldest hint, @i, if there are enough */
 static __always_inline bool mid_cpu_guess_hint(struct mid_cpu *cpu, const struct mid_table *t,
 					       unsigned int oldest, unsigned int *i)
 {
-	if (mid_cpu_looks(cpu))
-		return false;
-	if (mid_cpu_walks(cpu, t, READ_ONCE(cpu->more) + 1))
+	*i = oldest & t->mask;
+	if (likely(!READ_ONCE(cpu->more_or_keeps))) {
+		WRITE_ONCE(cpu->oldest, MID_NO_SLOT);
+		return true;
+	}
+	if (mid_cpu_walks(cpu, READ_ONCE(cpu->more) + 1))
 		return false;
 	mid_cpu_forget(cpu);
-	*i = oldest & t->mask;
 	return true;
 }
 
@@ -1692,13 +1717,18 @@ static __always_inline bool mid_slot_freed_quickly(struct mid_atlas *atlas,
 						   unsigned int i)
 {
 	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
+	unsigned long quiet = READ_ONCE(cpu->quiet);
 
-	if (unlikely(mid_atlas_sample_due(atlas, cpu) || !mid_table_has_room(t, i) ||
+	if (unlikely(mid_atlas_sample_due(atlas, cpu, quiet) || !mid_table_has_room(t, i) ||
 		     atomic_read(&atlas->mode)))
 		return false;
 	/* The usual CPU walks: to see that takes one comparison, not two. */
-	if (unlikely(READ_ONCE(cpu->next) == MID_NO_SLOT) && mid_cpu_notes(cpu, i))
-		mid_cpu_remember(cpu, i);
+	if (unlikely(READ_ONCE(cpu->next) == MID_NO_SLOT)) {
+		if (unlikely(mid_cpu_looks(quiet)))
+			return false;
+		if (mid_cpu_notes(cpu, i))
+			mid_cpu_remember(cpu, i);
+	}
 	return true;
 }
 
@@ -2511,8 +2541,13 @@ static noinline void *mid_slot_claimed(struct mid_atlas *atlas, struct mid_table
 				       unsigned int i, void *ctx)
 	__releases(RCU)
 {
+	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
+	unsigned long quiet = READ_ONCE(cpu->quiet);
+
 	mid_atlas_count_dissociate(atlas);
 	mid_slot_freed(atlas, t, i);
+	if (mid_cpu_is_tight(cpu) && mid_cpu_looks(quiet))
+		mid_cpu_look(cpu, t, quiet);
 	rcu_read_unlock();
 	return ctx;
 }
@@ -2552,7 +2587,7 @@ void *mid_atlas_dissociate(struct mid_atlas *atlas, u16 mid)
 						word - MID_LIVE + MID_FREE))) {
 			if (unlikely(!mid_slot_freed_quickly(atlas, t, i)))
 				return mid_slot_claimed(atlas, t, i, ctx);
-			this_cpu_inc(atlas->cpu->dissociated);
+			this_cpu_inc(atlas->cpu->quiet);
 			rcu_read_unlock();
 			return ctx;
 		}
@@ -3231,7 +3266,7 @@ void mid_atlas_stats(struct mid_atlas *atlas, struct mid_atlas_stats *stats)
 	for_each_possible_cpu(cpu) {
 		counts = per_cpu_ptr(atlas->cpu, cpu);
 		stats->associated += READ_ONCE(counts->associated);
-		stats->dissociated += READ_ONCE(counts->dissociated);
+		stats->dissociated += READ_ONCE(counts->quiet) - READ_ONCE(counts->peak);
 	}
 	stats->high_water = atomic_read(&atlas->high);
 	stats->stale = atomic64_read(&atlas->stale);
@@ -3528,7 +3563,8 @@ struct mid_atlas *mid_atlas_create(const char *name, unsigned int max_mids,
 	for_each_possible_cpu(cpu) {
 		per_cpu_ptr(atlas->cpu, cpu)->next = MID_NO_SLOT;
 		per_cpu_ptr(atlas->cpu, cpu)->oldest = MID_NO_SLOT;
-		per_cpu_ptr(atlas->cpu, cpu)->peak = LONG_MIN;
+		per_cpu_ptr(atlas->cpu, cpu)->quiet = -1;
+		per_cpu_ptr(atlas->cpu, cpu)->peak = -1;
 	}
 	raw_spin_lock_init(&atlas->lock);
 	atlas->max = max_mids;

@@ -136,15 +136,19 @@ __bench_loop bench_consume(struct bench_load *load, unsigned int cycles,
 __bench_loop bench_lookup(struct bench_load *load, unsigned int cycles,
 			  bench_map_fn map)
 {
-	unsigned int i = load->next;
+	const u32 *id = load->ids + load->next, *end = load->ids + load->depth;
+	struct bench_req *req = load->reqs + load->next;
+	void *table = load->table;
 
 	while (cycles--) {
-		if (unlikely(map(load->table, load->ids[i]) != &load->reqs[i]))
+		if (unlikely(map(table, *id++) != req++))
 			return false;
-		if (++i >= load->depth)
-			i = 0;
+		if (unlikely(id == end)) {
+			id = load->ids;
+			req = load->reqs;
+		}
 	}
-	load->next = i;
+	load->next = req - load->reqs;
 	return true;
 }
 

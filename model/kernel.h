@@ -156,12 +156,18 @@ typedef struct { s64 counter; } atomic64_t;
 #define atomic64_try_cmpxchg		atomic_try_cmpxchg
 #define atomic64_inc			atomic_inc
 
-#undef test_bit
-#undef set_bit
-#undef clear_bit
-#define test_bit(n, map)	(READ_ONCE((map)[(n) / BITS_PER_LONG]) >> (n) % BITS_PER_LONG & 1)
-#define set_bit(n, map)		({ shared(&(map)[(n) / BITS_PER_LONG]); __set_bit(n, map); })
-#define clear_bit(n, map)	({ shared(&(map)[(n) / BITS_PER_LONG]); __clear_bit(n, map); })
+/* The first byte of @n that is not @c */
+static inline void *memchr_inv(const void *p, int c, size_t n)
+{
+	const u8 *byte = p;
+
+	for (; n; byte++, n--)
+		if (READ_ONCE(*byte) != (u8)c)
+			return (void *)byte;
+	return NULL;
+}
+
+#define data_race(expression)	(expression)
 
 /*
  * CPUs, time, context
@@ -176,12 +182,13 @@ unsigned int model_cpu(void);
 	((__typeof__(p))((char *)(p) + (cpu) * MODEL_CPU_SIZE))
 #define raw_smp_processor_id	model_cpu
 #define raw_cpu_ptr(p)		per_cpu_ptr(p, model_cpu())
-#define this_cpu_inc(x)							\
+#define this_cpu_add(x, n)						\
 ({									\
 	__typeof__(x) *here_ = raw_cpu_ptr(&(x));			\
 	shared(here_);							\
-	++*here_;							\
+	*here_ += (n);							\
 })
+#define this_cpu_inc(x)		this_cpu_add(x, 1)
 
 extern unsigned long jiffies;
 #define time_after(a, b)	((long)((b) - (a)) < 0)
