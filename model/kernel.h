@@ -167,6 +167,7 @@ static inline void *memchr_inv(const void *p, int c, size_t n)
 	return NULL;
 }
 
+/* data_race: here all are looked for, whatever the code says of them */
 #define data_race(expression)	(expression)
 
 /*
