@@ -47,9 +47,9 @@ __bench_loop bench_associate(bench_associate_fn associate, struct bench_load *lo
 {
 	int err = associate(load->table, req, id);
 
-	if (unlikely(err == -ENOSPC))
-		err = bench_associate_again(associate, load, req, id);
-	return !err;
+	if (likely(!err))
+		return true;
+	return err == -ENOSPC && !bench_associate_again(associate, load, req, id);
 }
 
 /* One thread's requests: each is retired, and goes out again at once. */
