@@ -27,6 +27,7 @@
 #define BENCH_WINDOW		4	/* batches by which a pair may drift apart */
 #define BENCH_CHUNK_NS		(100 * NSEC_PER_USEC)
 #define BENCH_WARM_UP_NS	(50 * NSEC_PER_MSEC)
+#define BENCH_TRIPS		512	/* of a cache line, to see how far CPUs are apart */
 
 /**
  * struct bench_thread - one of the threads of a measurement
@@ -37,6 +38,8 @@
  * @cycles: how often it did that; 0 for those who only consume
  * @ns: in this time
  * @probe_ns: how long bench_probe() took, at worst
+ * @trips_ns: how long thread_trips() took, at worst
+ * @turn: when it is next this thread's, see bench_run::turn
  * @ok: all results were right
  */
 struct bench_thread {
@@ -47,6 +50,8 @@ struct bench_thread {
 	u64 cycles;
 	u64 ns;
 	u64 probe_ns;
+	u64 trips_ns;
+	unsigned int turn;
 	bool ok;
 };
 
@@ -60,6 +65,7 @@ struct bench_thread {
  * @nr_loads: how many
  * @threads: the threads
  * @ready: threads that have not yet come to the start line
+ * @turn: counts the trips of a cache line from thread to thread
  * @done: completed by each thread
  */
 struct bench_run {
@@ -71,6 +77,7 @@ struct bench_run {
 	unsigned int nr_loads;
 	struct bench_thread *threads;
 	atomic_t ready;
+	atomic_t turn;
 	struct completion done;
 };
 
@@ -107,18 +114,55 @@ static u64 bench_probe(void)
 	return min3(bench_probe_once(), bench_probe_once(), bench_probe_once());
 }
 
-/* An eighth longer than ever before? */
+/*
+ * How far are the CPUs apart?
+ *
+ * The host moves virtual CPUs from core to core.  Where two of them share no cache a line
+ * takes several times as long to come from one to the other, and that is what PC
+ * consists of.
+ */
+
+/* Passes a line round, once all threads are here. */
+static u64 thread_trips_once(struct bench_thread *thread)
+{
+	atomic_t *turn = &thread->run->turn;
+	unsigned int i;
+	u64 start = 0;
+
+	for (i = 0; i <= BENCH_TRIPS; i++) {
+		while (atomic_read(turn) != thread->turn)
+			cpu_relax();
+		if (i == 1)
+			start = ktime_get_ns();
+		atomic_set(turn, thread->turn + 1);
+		thread->turn += thread->run->c->threads;
+	}
+	return ktime_get_ns() - start;
+}
+
+static u64 thread_trips(struct bench_thread *thread)
+{
+	if (thread->run->c->threads == 1)
+		return 0;
+	return min3(thread_trips_once(thread), thread_trips_once(thread),
+		    thread_trips_once(thread));
+}
+
+/* An eighth longer than ever before, or twice as far apart as ever? */
 static bool run_was_disturbed(const struct bench_run *run)
 {
-	static u64 best = U64_MAX;
-	u64 worst = 0;
+	static u64 best = U64_MAX, nearest = U64_MAX;
+	u64 worst = 0, farthest = 0;
 	unsigned int i;
 
 	for (i = 0; i < run->c->threads; i++) {
 		best = min(best, run->threads[i].probe_ns);
 		worst = max(worst, run->threads[i].probe_ns);
+		farthest = max(farthest, run->threads[i].trips_ns);
 	}
-	return worst > best + best / 8;
+	if (run->c->threads > 1)
+		nearest = min(nearest, farthest);
+	return worst > best + best / 8 || farthest / 2 > nearest;
 }
 
 /*
@@ -265,11 +309,13 @@ static void thread_start(struct bench_thread *thread)
 	atomic_dec(ready);
 	while (atomic_read(ready))
 		cpu_relax();
+	thread->trips_ns = thread_trips(thread);
 }
 
 static void thread_end(struct bench_thread *thread)
 {
 	thread->probe_ns = max(thread->probe_ns, bench_probe());
+	thread->trips_ns = max(thread->trips_ns, thread_trips(thread));
 }
 
 /* How long to go on */
@@ -449,6 +495,7 @@ static int run_create_threads(struct bench_run *run)
 		thread->run = run;
 		thread->load = &run->loads[run_has_pairs(run) ? i / 2 : i];
 		thread->loop = run_loop(run, i);
+		thread->turn = i;
 		thread->ok = true;
 		task = kthread_create(thread_main, thread, "midatlas_bench/%u", i);
 		if (IS_ERR(task))
