@@ -146,17 +146,25 @@ class Bars:
         if not cases:
             return
         value, where = (min if least else max)(cases)
-        met = value >= limit if least else value <= limit
+        met = self.meets(value, limit, least)
         by = abs(value / limit - 1) * 100 if limit else value
         self.lines.append({"bar": number_of_bar, "text": text, "met": met,
                            "limit": limit, "value": round(value, 3), "where": where,
-                           "by_percent": round(by, 1), "note": ""})
+                           "by_percent": round(by, 1), "note": "", "possible": True})
+
+    @staticmethod
+    def meets(value, limit, least):
+        return value >= limit if least else value <= limit
 
     def at_best(self, ratios, least, text):
         """If the last bar was missed: how close comes what costs the least?"""
         ratios = [ratio for ratio, _ in ratios if ratio]
-        if ratios and not self.lines[-1]["met"]:
-            self.lines[-1]["note"] += f"; {text} {(min if least else max)(ratios):.2f}x"
+        bar = self.lines[-1] if self.lines else None
+        if not ratios or bar["met"]:
+            return
+        best = (min if least else max)(ratios)
+        bar["note"] += f"; {text} {best:.2f}x"
+        bar["possible"] &= self.meets(best, bar["limit"], least)
 
     def ratios(self, test, order, of, to, keep=lambda size: True):
         """Of all sizes but exactly full, where what is demanded is no speed"""
@@ -171,6 +179,10 @@ class Bars:
             by = f" by {line['by_percent']:g} %" if line["limit"] else ""
             yield (f"bar {line['bar']}  {line['text']:52} {verdict + by:18} "
                    f"{line['value']:g}, {line['where']}{line['note']}")
+        missed = [line for line in self.lines if not line["met"]]
+        possible = sum(line["possible"] for line in missed)
+        yield (f"{len(self.lines) - len(missed)} of {len(self.lines)} bars met; {len(missed)} missed, "
+               f"of which {len(missed) - possible} by what costs the least, too")
 
 
 def fullness(size):
