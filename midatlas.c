@@ -133,23 +133,23 @@
  * If that is busy the next MID_NEAR are tried before anything else is looked at,
  * for a few are passed by sooner than it is found out where to go.
  *
- * To pass over full parts each cache line of slots has a flag, its *room*.  It is
- * taken away only by an associate that found the line full, and given back by a
- * dissociate that finds it gone.  @full tells those who never met a full line that
- * there is nothing to find:
+ * To pass over full parts there is one bit for each cache line of slots, its
+ * *room*.  It is cleared only by an associate that found the line full, and set
+ * by a dissociate that finds it clear.  As long as nobody ever found one @full
+ * there is no need to look:
  *
  *	T1: associate			T2: dissociate
  *
  *	line has no free slot
  *	full = true			word: LIVE -> FREE
- *	room = false			cmpxchg's full barrier
+ *	clear_bit(line)			cmpxchg's full barrier
  *	smp_mb				full?
- *	a slot now?			room? room = true
+ *	a slot now?			bit clear? set_bit(line)
  *
  * At least one of them sees what the other did, so a line with a free slot has
- * room, or one of the two has not yet returned [line-free, line-full].  Both may
- * write at the same time, and if false is what stays, then T1 wrote after T2, and
- * sees the slot [line-both].
+ * its bit set, or one of the two has not yet returned [line-free, line-full].  Both
+ * may write, and if the bit is clear then, T1 wrote after T2 and sees the slot
+ * [line-both].
  *
  * The table is full only if a look at all of its slots found none free *and*
  * none was freed behind the searcher's back: mid_table_search() raises
@@ -188,7 +188,7 @@
  * there is room it is tight no more, and if there is a slot, barren no more.
  *
  * The hints are like the other hint.  A slot that is noted is FREE in the table and
- * has its line's room; whoever walks there takes it:
+ * has its line's room bit set; whoever walks there takes it:
  *
  *	T1: dissociate (tight)		T2: associate (another CPU)
  *
@@ -349,14 +349,14 @@ struct mid_slot {
  * @turn: @region - 1
  * @home: a CPU may stay in its region
  * @lines: cache lines of slots
- * @full: a line was found full, ever: as long as none was, all have @room
+ * @full: a line was found full, ever: before that all bits of @room are set
  * @older: the table before this one, while it still has MIDs in use
  * @rcu: frees the table
  * @held: slots in service
  * @parked: slots out of service that may come back
  * @parked_head: the first of these, linked by mid_slot::ctx
  * @cursor: where the next region begins
- * @room: for each line, whether it may have a free slot
+ * @room: a bit for each line that may have a free slot
  *
  * Up to @lines, nothing changes after the table was published.  @older, @held
  * and the parked slots change under mid_atlas::lock.
@@ -381,7 +381,7 @@ struct mid_table {
 	unsigned int parked_head;
 	struct rcu_head rcu;
 	atomic_t cursor ____cacheline_aligned_in_smp;
-	bool room[];
+	unsigned long room[];
 };
 
 /**
@@ -653,7 +653,7 @@ static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 	unsigned int lines = max(BIT(order) / MID_LINE, 1ul);
 	struct mid_table *t;
 
-	t = mid_atlas_alloc(struct_size(t, room, lines), gfp);
+	t = mid_atlas_alloc(struct_size(t, room, BITS_TO_LONGS(lines)), gfp);
 	if (!t)
 		return NULL;
 	t->slots = mid_atlas_alloc(lines * MID_LINE * sizeof(*t->slots), gfp);
@@ -673,7 +673,8 @@ static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 	t->turn = t->region - 1;
 	t->home = order <= MID_STAY_ORDER;
 	t->lines = lines;
-	memset(t->room, true, lines);
+	/* Those of lines that there are not, too: see mid_table_has_room(). */
+	memset(t->room, 0xff, BITS_TO_LONGS(lines) * sizeof(long));
 	return t;
 }
 
@@ -721,25 +722,39 @@ static unsigned int mid_table_next_use(const struct mid_table *t,
 static unsigned int mid_table_room(const struct mid_table *t, unsigned int line,
 				   unsigned int end)
 {
-	/* What it finds is looked at, and what it passes over was not there in time. */
-	const bool *room = data_race(memchr_inv(&t->room[line], false, end - line));
+	unsigned long bits, mask = ~0ul << (line % BITS_PER_LONG);
+	unsigned int i;
 
-	return room ? room - t->room : end;
+	for (i = line / BITS_PER_LONG; i < BITS_TO_LONGS(end); i++) {
+		bits = READ_ONCE(t->room[i]) & mask;
+		if (bits)
+			return min_t(unsigned long, end,
+				     i * BITS_PER_LONG + __ffs(bits));
+		mask = ~0ul;
+	}
+	return end;
 }
 
 /* A line has room: say so, before the mode is looked at. */
 static void mid_table_set_room(struct mid_table *t, unsigned int line)
 {
-	WRITE_ONCE(t->room[line], true);
+	set_bit(line, t->room);
 	/* Pairs with the barriers after SCAN, WAITERS and SHRUNK are set. */
-	smp_mb();
+	smp_mb__after_atomic();
 }
 
 /* Slot @i is free: is that known?  The caller had a full barrier since. */
 static __always_inline bool mid_table_has_room(const struct mid_table *t,
 					       unsigned int i)
 {
-	return likely(!READ_ONCE(t->full)) || likely(READ_ONCE(t->room[i / MID_LINE]));
+	unsigned int line = i / MID_LINE;
+	unsigned long room;
+
+	if (likely(!READ_ONCE(t->full)))
+		return true;
+	room = READ_ONCE(t->room[BIT_WORD(line)]);
+	/* On x86 test_bit() is one instruction that takes as long as ten of these. */
+	return likely(room == ~0ul) || room & BIT_MASK(line);
 }
 
 static void mid_table_refill(struct mid_table *t, unsigned int i)
@@ -779,9 +794,9 @@ static noinline int mid_line_take(struct mid_table *t, unsigned int line, u64 *w
 
 	if (!READ_ONCE(t->full))
 		WRITE_ONCE(t->full, true);
-	WRITE_ONCE(t->room[line], false);
-	/* That before looking again; pairs with the cmpxchg that frees. */
-	smp_mb();
+	clear_bit(line, t->room);
+	/* Clear before looking again; pairs with the cmpxchg that frees. */
+	smp_mb__after_atomic();
 
 	for (i = first; i < first + MID_LINE; i++) {
 		if (mid_slot_take(t, i, word)) {
@@ -817,7 +832,7 @@ static int mid_table_walk_all(struct mid_table *t, u64 *word)
 	return mid_table_walk(t, 0, t->lines * MID_LINE, word);
 }
 
-/* All slots, whatever is said of their lines. */
+/* All slots, whatever their lines' bits say. */
 static int mid_table_look(struct mid_table *t, u64 *word)
 {
 	unsigned int i;
@@ -830,7 +845,7 @@ static int mid_table_look(struct mid_table *t, u64 *word)
 
 /*
  * A search that is sure: -ENOSPC means that no slot was free.  In the end it
- * goes by no line's room: if that is gone, it may be in mid_line_take()'s hands.
+ * does not go by the bits: one that is clear may be in mid_line_take()'s hands.
  */
 static int mid_table_search(struct mid_atlas *atlas, struct mid_table *t,
 			    u64 *word)

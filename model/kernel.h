@@ -156,19 +156,12 @@ typedef struct { s64 counter; } atomic64_t;
 #define atomic64_try_cmpxchg		atomic_try_cmpxchg
 #define atomic64_inc			atomic_inc
 
-/* The first byte of @n that is not @c */
-static inline void *memchr_inv(const void *p, int c, size_t n)
-{
-	const u8 *byte = p;
-
-	for (; n; byte++, n--)
-		if (READ_ONCE(*byte) != (u8)c)
-			return (void *)byte;
-	return NULL;
-}
-
-/* data_race: here all are looked for, whatever the code says of them */
-#define data_race(expression)	(expression)
+#undef test_bit
+#undef set_bit
+#undef clear_bit
+#define test_bit(n, map)	(READ_ONCE((map)[(n) / BITS_PER_LONG]) >> (n) % BITS_PER_LONG & 1)
+#define set_bit(n, map)		({ shared(&(map)[(n) / BITS_PER_LONG]); __set_bit(n, map); })
+#define clear_bit(n, map)	({ shared(&(map)[(n) / BITS_PER_LONG]); __clear_bit(n, map); })
 
 /*
  * CPUs, time, context
