@@ -875,6 +875,16 @@ static int mid_table_search(struct mid_atlas *atlas, struct mid_table *t,
  * for what is being freed at this moment.
  */
 
+/* How many contexts a CPU took out; too high for a moment when it has a new peak */
+static unsigned long mid_cpu_dissociated(const struct mid_cpu *cpu)
+{
+	unsigned long peak = READ_ONCE(cpu->peak);
+
+	/* Never less than none: pairs with mid_cpu_raise_peak(). */
+	smp_rmb();
+	return READ_ONCE(cpu->quiet) - peak;
+}
+
 static unsigned int mid_atlas_in_use(struct mid_atlas *atlas)
 {
 	const struct mid_cpu *counts;
@@ -948,7 +958,7 @@ static __always_inline bool mid_atlas_sample_due(const struct mid_atlas *atlas,
 static void mid_cpu_raise_peak(struct mid_atlas *atlas, long more)
 {
 	this_cpu_add(atlas->cpu->quiet, more);
-	/* In this order, to err on the low side; pairs with mid_atlas_in_use(). */
+	/* To err on the low side; pairs with mid_atlas_in_use(), mid_cpu_dissociated(). */
 	smp_wmb();
 	this_cpu_add(atlas->cpu->peak, more);
 }
@@ -3281,7 +3291,7 @@ void mid_atlas_stats(struct mid_atlas *atlas, struct mid_atlas_stats *stats)
 	for_each_possible_cpu(cpu) {
 		counts = per_cpu_ptr(atlas->cpu, cpu);
 		stats->associated += READ_ONCE(counts->associated);
-		stats->dissociated += READ_ONCE(counts->quiet) - READ_ONCE(counts->peak);
+		stats->dissociated += mid_cpu_dissociated(counts);
 	}
 	stats->high_water = atomic_read(&atlas->high);
 	stats->stale = atomic64_read(&atlas->stale);
