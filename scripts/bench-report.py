@@ -139,18 +139,21 @@ class Bars:
     def __init__(self, results):
         self.results = results
         self.lines = []
+        self.last = None
 
     def add(self, number_of_bar, text, limit, cases, least=False):
         """@cases: (what came out, where); all at most @limit, or at least."""
         cases = [(value, where) for value, where in cases if value is not None]
+        self.last = None
         if not cases:
             return
         value, where = (min if least else max)(cases)
         met = self.meets(value, limit, least)
         by = abs(value / limit - 1) * 100 if limit else value
-        self.lines.append({"bar": number_of_bar, "text": text, "met": met,
-                           "limit": limit, "value": round(value, 3), "where": where,
-                           "by_percent": round(by, 1), "note": "", "possible": True})
+        self.last = {"bar": number_of_bar, "text": text, "met": met,
+                     "limit": limit, "value": round(value, 3), "where": where,
+                     "by_percent": round(by, 1), "note": "", "possible": True}
+        self.lines.append(self.last)
 
     @staticmethod
     def meets(value, limit, least):
@@ -159,8 +162,8 @@ class Bars:
     def at_best(self, ratios, least, text):
         """If the last bar was missed: how close comes what costs the least?"""
         ratios = [ratio for ratio, _ in ratios if ratio]
-        bar = self.lines[-1] if self.lines else None
-        if not ratios or bar["met"]:
+        bar = self.last
+        if not ratios or not bar or bar["met"]:
             return
         best = (min if least else max)(ratios)
         bar["note"] += f"; {text} {best:.2f}x"
