@@ -18,6 +18,7 @@
 #include <linux/mm.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
+#include <linux/spinlock.h>
 #include <linux/timekeeping.h>
 
 #include "bench.h"
@@ -25,7 +26,8 @@
 
 #define BENCH_BATCH		64u	/* the most that a pair hands over at a time */
 #define BENCH_WINDOW		4	/* batches by which a pair may drift apart */
-#define BENCH_CHUNK_NS		(100 * NSEC_PER_USEC)
+#define BENCH_CHUNK_NS		(25 * NSEC_PER_USEC)
+#define BENCH_PATIENCE		4	/* times the time wanted, until a CPU is calm */
 #define BENCH_WARM_UP_NS	(50 * NSEC_PER_MSEC)
 #define BENCH_TRIPS		512	/* of a cache line, to see how far CPUs are apart */
 
@@ -37,8 +39,7 @@
  * @task: the thread
  * @cycles: how often it did that; 0 for those who only consume
  * @ns: in this time
- * @probe_ns: how long bench_probe() took, at worst
- * @looked: when that was, as far as one thread looks in between
+ * @disturbed: its CPU was not all its own
  * @trips_ns: how long thread_trips() took, at worst
  * @turn: when it is next this thread's, see bench_run::turn
  * @ok: all results were right
@@ -50,10 +51,9 @@ struct bench_thread {
 	struct task_struct *task;
 	u64 cycles;
 	u64 ns;
-	u64 probe_ns;
-	u64 looked;
 	u64 trips_ns;
 	unsigned int turn;
+	bool disturbed;
 	bool ok;
 };
 
@@ -110,10 +110,25 @@ static u64 bench_probe_once(void)
 	return ktime_get_ns() - start;
 }
 
-/* The best of three: a timer interrupt does not count. */
-static u64 bench_probe(void)
+/* An eighth longer than ever before? */
+static bool bench_is_slow(u64 ns)
 {
-	return min3(bench_probe_once(), bench_probe_once(), bench_probe_once());
+	static DEFINE_SPINLOCK(lock);
+	static u64 best = U64_MAX;
+	bool slow;
+
+	spin_lock(&lock);
+	best = min(best, ns);
+	slow = ns > best + best / 8;
+	spin_unlock(&lock);
+	return slow;
+}
+
+/* The best of three: a timer interrupt does not count. */
+static bool bench_is_disturbed(void)
+{
+	return bench_is_slow(min3(bench_probe_once(), bench_probe_once(),
+				  bench_probe_once()));
 }
 
 /*
@@ -151,23 +166,32 @@ static u64 thread_trips(struct bench_thread *thread)
 }
 
 /*
- * An eighth longer than ever before, or more than three times as far apart as ever?  The
- * nearest are the two threads of one core, and those of two cores are no rare thing.
+ * More than three times as far apart as ever?  The nearest are the two threads of one
+ * core, and those of two cores are no rare thing.
  */
+static bool run_is_far_apart(const struct bench_run *run)
+{
+	static u64 nearest = U64_MAX;
+	u64 farthest = 0;
+	unsigned int i;
+
+	if (run->c->threads == 1)
+		return false;
+	for (i = 0; i < run->c->threads; i++)
+		farthest = max(farthest, run->threads[i].trips_ns);
+	nearest = min(nearest, farthest);
+	return farthest / 3 > nearest;
+}
+
 static bool run_was_disturbed(const struct bench_run *run)
 {
-	static u64 best = U64_MAX, nearest = U64_MAX;
-	u64 worst = 0, farthest = 0;
 	unsigned int i;
 
 	for (i = 0; i < run->c->threads; i++) {
-		best = min(best, run->threads[i].probe_ns);
-		worst = max(worst, run->threads[i].probe_ns);
-		farthest = max(farthest, run->threads[i].trips_ns);
+		if (run->threads[i].disturbed)
+			return true;
 	}
-	if (run->c->threads > 1)
-		nearest = min(nearest, farthest);
-	return worst > best + best / 8 || farthest / 3 > nearest;
+	return run_is_far_apart(run);
 }
 
 /*
@@ -310,26 +334,16 @@ static void thread_start(struct bench_thread *thread)
 {
 	atomic_t *ready = &thread->run->ready;
 
-	thread->probe_ns = bench_probe();
+	thread->disturbed = bench_is_disturbed();
 	atomic_dec(ready);
 	while (atomic_read(ready))
 		cpu_relax();
 	thread->trips_ns = thread_trips(thread);
 }
 
-/* One thread alone keeps nobody waiting: is the CPU still all ours?  Returns how long that took. */
-static u64 thread_look(struct bench_thread *thread, u64 now)
-{
-	if (thread->run->c->threads > 1 || now - thread->looked < NSEC_PER_MSEC)
-		return 0;
-	thread->probe_ns = max(thread->probe_ns, bench_probe());
-	thread->looked = ktime_get_ns();
-	return thread->looked - now;
-}
-
 static void thread_end(struct bench_thread *thread)
 {
-	thread->probe_ns = max(thread->probe_ns, bench_probe());
+	thread->disturbed |= bench_is_disturbed();
 	thread->trips_ns = max(thread->trips_ns, thread_trips(thread));
 }
 
@@ -349,30 +363,62 @@ static unsigned int thread_chunk(struct bench_thread *thread)
 		       1, 8192);
 }
 
-static void thread_loop(struct bench_thread *thread)
+static void thread_run(struct bench_thread *thread)
 {
-	u64 begin, end, now, took;
-	unsigned int chunk;
+	unsigned int chunk = thread_chunk(thread);
+	u64 begin = ktime_get_ns();
 
-	if (!thread->run->peer->lookup_only && !thread->run->used)
-		thread_warm_up(thread);
-	thread_start(thread);
-	chunk = thread_chunk(thread);
-	begin = ktime_get_ns();
-	end = begin + thread_ns(thread);
-	thread->looked = begin;
 	do {
 		thread->ok &= thread->loop(thread->load, chunk);
 		thread->cycles += chunk;
 		cond_resched();
-		now = ktime_get_ns();
-		took = thread_look(thread, now);
-		begin += took;
-		end += took;
-		now += took;
-	} while (now < end);
-	thread->ns = now - begin;
-	thread_end(thread);
+		thread->ns = ktime_get_ns() - begin;
+	} while (thread->ns < thread_ns(thread));
+}
+
+/*
+ * One thread alone keeps nobody waiting, and neighbours mostly come for some ten
+ * microseconds: it probes after each chunk, and those between two probes that were not slow
+ * are what counts.  If there are too few of them all count, and it was disturbed.
+ */
+static void thread_run_alone(struct bench_thread *thread)
+{
+	unsigned int chunk = thread_chunk(thread);
+	u64 wanted = thread_ns(thread), ns = 0, cycles = 0, start, took;
+	bool slow = bench_is_slow(bench_probe_once()), was_slow;
+
+	do {
+		start = ktime_get_ns();
+		thread->ok &= thread->loop(thread->load, chunk);
+		took = ktime_get_ns() - start;
+		cond_resched();
+		was_slow = slow;
+		slow = bench_is_slow(bench_probe_once());
+		ns += took;
+		cycles += chunk;
+		if (!slow && !was_slow) {
+			thread->ns += took;
+			thread->cycles += chunk;
+		}
+	} while (thread->ns < wanted && ns < BENCH_PATIENCE * wanted);
+	thread->disturbed = thread->ns < wanted;
+	if (thread->disturbed) {
+		thread->ns = ns;
+		thread->cycles = cycles;
+	}
+}
+
+static void thread_loop(struct bench_thread *thread)
+{
+	if (!thread->run->peer->lookup_only && !thread->run->used)
+		thread_warm_up(thread);
+	thread_start(thread);
+	if (thread->run->c->threads == 1) {
+		thread_run_alone(thread);
+	} else {
+		thread_run(thread);
+		thread_end(thread);
+	}
 }
 
 /* Sends out a batch when there is room for one. */
