@@ -288,13 +288,14 @@
 #define MID_STAY_ORDER		12	/* up to here a CPU may stay in its region, its home */
 #define MID_HOME_ORDER		4	/* log2 of the least that it is worth to stay in */
 #define MID_SAMPLE		64u	/* slots to look at, to see whether it is */
-#define MID_HINTS		16	/* freed slots that a CPU remembers, beside one */
+#define MID_HINTS		16	/* freed slots that a CPU remembers */
 #define MID_NO_SLOT		~0u	/* looks like the last of any region */
+#define MID_IN_RING		~1u	/* not one slot but some, or none */
 #define MID_ALL_SLOTS		~0u	/* a span of them */
 #define MID_KEPT		8	/* of them it keeps so many back, if it can */
 #define MID_KEPT_ORDER		10	/* in larger tables than this */
 #define MID_LEAN		8	/* lines without a second slot: nearly full */
-#define MID_LOOK_EVERY		256	/* requests between looks whether it still is */
+#define MID_LOOK_EVERY		1024	/* requests between looks whether it still is */
 #define MID_BLOCKED		((void *)~0ul)	/* the ctx of a slot without a MID */
 #define MID_MAX_QUARANTINE	BIT(30)	/* jiffies; half of what 32 bits order */
 #define MID_MAX_NAME		200	/* with a number it is a file's name */
@@ -391,20 +392,20 @@ struct mid_table {
  * @walk: where it walks while it is tight
  * @from: the first of the slots that it notes when it frees them
  * @span: how many these are: none as long as this CPU is not tight
- * @oldest: the oldest hint, or %MID_NO_SLOT
+ * @hint: the slot that it has noted, %MID_NO_SLOT if none, or %MID_IN_RING
  * @barren: slots that it has walked by since it last found one that it had not noted
  * @again: it began its region once more, and has not met a busy slot since
  * @lean: lines in a row that had one free slot only
- * @got: hints that were taken out of @hint, ever: where the oldest is
- * @more: how many there are in @hint
- * @keeps: how many hints it leaves alone as long as a walk finds others
- * @more_or_keeps: the two at once: 0 if @oldest is all there is, and may be taken
+ * @got: hints that were taken out of @ring, ever: where the oldest is
+ * @hints: how many there are in @ring
+ * @keeps: how many of them it leaves alone as long as a walk finds others
  * @associated: contexts that this CPU put into the atlas
  * @quiet: as long as no more were @associated, there is no new peak: the contexts that
  *	this CPU took out, not always the same ones, and @peak
  * @peak: the most by which the ones surpassed the others, as a dissociate has seen; -1
  *	before the first
- * @hint: the other hints: slots that this CPU has freed while it was tight
+ * @ring: where the hints are if there are several, or some are kept: slots that this CPU
+ *	has freed while it was tight
  *
  * Interrupts and, where the kernel is preempted, other CPUs may write here, too.
  * The hints may suffer from that, the counts do not.
@@ -415,21 +416,16 @@ struct mid_cpu {
 	bool again;
 	u8 lean;
 	u8 got;
-	union {
-		struct {
-			u8 more;
-			u8 keeps;
-		};
-		u16 more_or_keeps;
-	};
+	u8 hints;
+	u8 keeps;
 	unsigned int walk;
 	unsigned int from;
 	unsigned int span;
-	unsigned int oldest;
+	unsigned int hint;
 	unsigned long associated;
 	unsigned long quiet;
 	unsigned long peak;
-	u16 hint[MID_HINTS];
+	u16 ring[MID_HINTS];
 };
 
 /**
@@ -673,7 +669,7 @@ static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 	t->turn = t->region - 1;
 	t->home = order <= MID_STAY_ORDER;
 	t->lines = lines;
-	/* Those of lines that there are not, too: see mid_table_has_room(). */
+	/* Those of lines that there are not, too: see mid_line_has_room(). */
 	memset(t->room, 0xff, BITS_TO_LONGS(lines) * sizeof(long));
 	return t;
 }
@@ -743,18 +739,21 @@ static void mid_table_set_room(struct mid_table *t, unsigned int line)
 	smp_mb__after_atomic();
 }
 
+/* Has the line that slot @i is in room? */
+static __always_inline bool mid_line_has_room(const struct mid_table *t, unsigned int i)
+{
+	unsigned int line = i / MID_LINE;
+	unsigned long room = READ_ONCE(t->room[BIT_WORD(line)]);
+
+	/* On x86 test_bit() is one instruction that takes as long as ten of these. */
+	return likely(room == ~0ul) || room & BIT_MASK(line);
+}
+
 /* Slot @i is free: is that known?  The caller had a full barrier since. */
 static __always_inline bool mid_table_has_room(const struct mid_table *t,
 					       unsigned int i)
 {
-	unsigned int line = i / MID_LINE;
-	unsigned long room;
-
-	if (likely(!READ_ONCE(t->full)))
-		return true;
-	room = READ_ONCE(t->room[BIT_WORD(line)]);
-	/* On x86 test_bit() is one instruction that takes as long as ten of these. */
-	return likely(room == ~0ul) || room & BIT_MASK(line);
+	return likely(!READ_ONCE(t->full)) || mid_line_has_room(t, i);
 }
 
 static void mid_table_refill(struct mid_table *t, unsigned int i)
@@ -1049,53 +1048,80 @@ static noinline int mid_table_take_next(struct mid_atlas *atlas,
 	return ret;
 }
 
-static __always_inline unsigned int mid_cpu_hints(const struct mid_cpu *cpu)
+/* How many slots this CPU has noted */
+static unsigned int mid_cpu_hints(const struct mid_cpu *cpu)
 {
-	return (READ_ONCE(cpu->oldest) != MID_NO_SLOT) + READ_ONCE(cpu->more);
+	return (READ_ONCE(cpu->hint) < MID_IN_RING) + READ_ONCE(cpu->hints);
+}
+
+static __always_inline void mid_cpu_push(struct mid_cpu *cpu, unsigned int i)
+{
+	u8 hints = READ_ONCE(cpu->hints);
+
+	if (hints < MID_HINTS) {
+		WRITE_ONCE(cpu->ring[(READ_ONCE(cpu->got) + hints) % MID_HINTS], i);
+		WRITE_ONCE(cpu->hints, hints + 1);
+	}
+}
+
+/* From now on hints go to the ring. */
+static __always_inline void mid_cpu_use_ring(struct mid_cpu *cpu)
+{
+	unsigned int hint = READ_ONCE(cpu->hint);
+
+	if (hint != MID_IN_RING) {
+		if (hint != MID_NO_SLOT)
+			mid_cpu_push(cpu, hint);
+		WRITE_ONCE(cpu->hint, MID_IN_RING);
+	}
 }
 
 /*
- * Slot @i was freed here: a place to look for a free one.  The oldest is kept where
- * an associate looks first: it may be waiting for nothing else.
+ * Slot @i was freed here: a place to look for a free one.  If it is the only one it is kept
+ * where an associate looks first, which may be waiting for nothing else.
  */
 static __always_inline void mid_cpu_remember(struct mid_cpu *cpu, unsigned int i)
 {
-	u8 more;
-
-	if (READ_ONCE(cpu->oldest) == MID_NO_SLOT) {
-		WRITE_ONCE(cpu->oldest, i);
+	if (READ_ONCE(cpu->hint) == MID_NO_SLOT) {
+		WRITE_ONCE(cpu->hint, i);
 		return;
 	}
-	more = READ_ONCE(cpu->more);
-	if (more < MID_HINTS) {
-		WRITE_ONCE(cpu->hint[(READ_ONCE(cpu->got) + more) % MID_HINTS], i);
-		WRITE_ONCE(cpu->more, more + 1);
-	}
+	mid_cpu_use_ring(cpu);
+	mid_cpu_push(cpu, i);
 }
 
-/* The oldest hint is used up. */
-static __always_inline void mid_cpu_forget(struct mid_cpu *cpu)
+/* The oldest of the @hints that there are in the ring */
+static __always_inline unsigned int mid_cpu_pull(struct mid_cpu *cpu, u8 hints)
 {
-	u8 got, more = READ_ONCE(cpu->more);
-	unsigned int next = MID_NO_SLOT;
+	u8 got = READ_ONCE(cpu->got);
 
-	if (unlikely(more)) {
-		got = READ_ONCE(cpu->got);
-		next = READ_ONCE(cpu->hint[got % MID_HINTS]);
-		WRITE_ONCE(cpu->got, got + 1);
-		WRITE_ONCE(cpu->more, more - 1);
-	}
-	WRITE_ONCE(cpu->oldest, next);
+	WRITE_ONCE(cpu->got, got + 1);
+	WRITE_ONCE(cpu->hints, hints - 1);
+	if (hints == 1 && !READ_ONCE(cpu->keeps))
+		WRITE_ONCE(cpu->hint, MID_NO_SLOT);
+	return READ_ONCE(cpu->ring[got % MID_HINTS]);
+}
+
+/* The oldest of all hints, or %MID_NO_SLOT */
+static unsigned int mid_cpu_recall(struct mid_cpu *cpu)
+{
+	unsigned int hint = READ_ONCE(cpu->hint);
+	u8 hints = READ_ONCE(cpu->hints);
+
+	if (hint == MID_IN_RING)
+		return hints ? mid_cpu_pull(cpu, hints) : MID_NO_SLOT;
+	WRITE_ONCE(cpu->hint, MID_NO_SLOT);
+	return hint;
 }
 
 /* Has this CPU a hint in the line that slot @i is in? */
 static bool mid_cpu_hints_at(const struct mid_cpu *cpu, unsigned int i)
 {
-	unsigned int n, got = READ_ONCE(cpu->got), more = READ_ONCE(cpu->more);
-	bool found = (READ_ONCE(cpu->oldest) ^ i) < MID_LINE;
+	unsigned int n, got = READ_ONCE(cpu->got), hints = READ_ONCE(cpu->hints);
+	bool found = (READ_ONCE(cpu->hint) ^ i) < MID_LINE;
 
-	for (n = got; n < got + more; n++)
-		found |= (READ_ONCE(cpu->hint[n % MID_HINTS]) ^ i) < MID_LINE;
+	for (n = got; n < got + hints; n++)
+		found |= (READ_ONCE(cpu->ring[n % MID_HINTS]) ^ i) < MID_LINE;
 	return found;
 }
 
@@ -1152,6 +1178,8 @@ static void mid_cpu_set_barren(struct mid_cpu *cpu, const struct mid_table *t,
 	WRITE_ONCE(cpu->from, home ? mid_table_home(t) : 0);
 	WRITE_ONCE(cpu->span, home ? t->region : MID_ALL_SLOTS);
 	WRITE_ONCE(cpu->keeps, t->order > MID_KEPT_ORDER && barren <= t->mask ? MID_KEPT : 0);
+	if (READ_ONCE(cpu->keeps))
+		mid_cpu_use_ring(cpu);
 }
 
 static __always_inline bool mid_cpu_notes(const struct mid_cpu *cpu, unsigned int i)
@@ -1179,8 +1207,8 @@ static void mid_cpu_tighten(struct mid_cpu *cpu, const struct mid_table *t, unsi
 
 static void mid_cpu_relax(struct mid_cpu *cpu)
 {
-	WRITE_ONCE(cpu->oldest, MID_NO_SLOT);
-	WRITE_ONCE(cpu->more, 0);
+	WRITE_ONCE(cpu->hint, MID_NO_SLOT);
+	WRITE_ONCE(cpu->hints, 0);
 	WRITE_ONCE(cpu->next, READ_ONCE(cpu->walk));
 	WRITE_ONCE(cpu->span, 0);
 }
@@ -1239,6 +1267,7 @@ static int mid_cpu_walk(struct mid_cpu *cpu, struct mid_table *t, u64 *word)
 /* Nearly full: a slot of the region, or one that was freed here */
 static int mid_table_take_hint(struct mid_table *t, struct mid_cpu *cpu, u64 *word)
 {
+	unsigned int hint;
 	int i;
 
 	if (mid_cpu_walks(cpu, mid_cpu_hints(cpu))) {
@@ -1246,11 +1275,10 @@ static int mid_table_take_hint(struct mid_table *t, struct mid_cpu *cpu, u64 *wo
 		if (i >= 0)
 			return i;
 	}
-	while (mid_cpu_hints(cpu)) {
-		i = READ_ONCE(cpu->oldest) & t->mask;
-		mid_cpu_forget(cpu);
-		if (mid_slot_take(t, i, word))
-			return i;
+	while ((hint = mid_cpu_recall(cpu)) != MID_NO_SLOT) {
+		hint &= t->mask;
+		if (mid_slot_take(t, hint, word))
+			return hint;
 	}
 	return -ENOSPC;
 }
@@ -1321,18 +1349,21 @@ static int mid_table_take(struct mid_atlas *atlas, struct mid_table *t,
 	return i;
 }
 
-/* Nearly full: the @oldest hint, @i, if there are enough */
+/* Nearly full: the only hint, or the oldest, if there are enough */
 static __always_inline bool mid_cpu_guess_hint(struct mid_cpu *cpu, const struct mid_table *t,
-					       unsigned int oldest, unsigned int *i)
+					       unsigned int hint, unsigned int *i)
 {
-	*i = oldest & t->mask;
-	if (likely(!READ_ONCE(cpu->more_or_keeps))) {
-		WRITE_ONCE(cpu->oldest, MID_NO_SLOT);
-		return true;
+	u8 hints;
+
+	if (likely(hint != MID_IN_RING)) {
+		WRITE_ONCE(cpu->hint, MID_NO_SLOT);
+	} else {
+		hints = READ_ONCE(cpu->hints);
+		if (mid_cpu_walks(cpu, hints))
+			return false;
+		hint = mid_cpu_pull(cpu, hints);
 	}
-	if (mid_cpu_walks(cpu, READ_ONCE(cpu->more) + 1))
-		return false;
-	mid_cpu_forget(cpu);
+	*i = hint & t->mask;
 	return true;
 }
 
@@ -1340,7 +1371,7 @@ static __always_inline bool mid_cpu_guess_hint(struct mid_cpu *cpu, const struct
 static __always_inline bool mid_table_guess(const struct mid_table *t,
 					    struct mid_cpu *cpu, unsigned int *i)
 {
-	unsigned int oldest;
+	unsigned int hint;
 
 	*i = READ_ONCE(cpu->next) & t->mask;
 	if (likely(!mid_table_region_ends(t, *i))) {
@@ -1349,9 +1380,9 @@ static __always_inline bool mid_table_guess(const struct mid_table *t,
 		return true;
 	}
 	/* Only a CPU that is tight has hints, and it has no next slot. */
-	oldest = READ_ONCE(cpu->oldest);
-	if (oldest != MID_NO_SLOT)
-		return mid_cpu_guess_hint(cpu, t, oldest, i);
+	hint = READ_ONCE(cpu->hint);
+	if (hint != MID_NO_SLOT)
+		return mid_cpu_guess_hint(cpu, t, hint, i);
 	if (!t->home || READ_ONCE(cpu->next) == MID_NO_SLOT)
 		return false;
 	/* Once more, if mid_cpu_leaves() does not say otherwise. */
@@ -1744,16 +1775,16 @@ static __always_inline bool mid_slot_freed_quickly(struct mid_atlas *atlas,
 	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
 	unsigned long quiet = READ_ONCE(cpu->quiet);
 
-	if (unlikely(mid_atlas_sample_due(atlas, cpu, quiet) || !mid_table_has_room(t, i) ||
-		     atomic_read(&atlas->mode)))
+	if (unlikely(mid_atlas_sample_due(atlas, cpu, quiet) || atomic_read(&atlas->mode)))
 		return false;
 	/* The usual CPU walks: to see that takes one comparison, not two. */
-	if (unlikely(READ_ONCE(cpu->next) == MID_NO_SLOT)) {
-		if (unlikely(mid_cpu_looks(quiet)))
-			return false;
-		if (mid_cpu_notes(cpu, i))
-			mid_cpu_remember(cpu, i);
-	}
+	if (likely(READ_ONCE(cpu->next) != MID_NO_SLOT))
+		return mid_table_has_room(t, i);
+	/* A tight one has met full lines: it need not ask whether there are any. */
+	if (unlikely(!mid_line_has_room(t, i) || mid_cpu_looks(quiet)))
+		return false;
+	if (mid_cpu_notes(cpu, i))
+		mid_cpu_remember(cpu, i);
 	return true;
 }
 
@@ -3587,7 +3618,7 @@ struct mid_atlas *mid_atlas_create(const char *name, unsigned int max_mids,
 	mid_table_init(t, min(max_mids, 1u << order), 0);
 	for_each_possible_cpu(cpu) {
 		per_cpu_ptr(atlas->cpu, cpu)->next = MID_NO_SLOT;
-		per_cpu_ptr(atlas->cpu, cpu)->oldest = MID_NO_SLOT;
+		per_cpu_ptr(atlas->cpu, cpu)->hint = MID_NO_SLOT;
 		per_cpu_ptr(atlas->cpu, cpu)->quiet = -1;
 		per_cpu_ptr(atlas->cpu, cpu)->peak = -1;
 	}
