@@ -16,6 +16,8 @@
 #include <linux/math64.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
+#include <linux/percpu.h>
+#include <linux/random.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>
@@ -28,6 +30,7 @@
 #define BENCH_WINDOW		4	/* batches by which a pair may drift apart */
 #define BENCH_CHUNK_NS		(25 * NSEC_PER_USEC)
 #define BENCH_PATIENCE		4	/* times the time wanted, until a CPU is calm */
+#define BENCH_GAPS		64	/* of random sizes, see run_move() */
 #define BENCH_WARM_UP_NS	(50 * NSEC_PER_MSEC)
 #define BENCH_TRIPS		512	/* of a cache line, to see how far CPUs are apart */
 
@@ -69,6 +72,8 @@ struct bench_thread {
  * @ready: threads that have not yet come to the start line
  * @turn: counts the trips of a cache line from thread to thread
  * @done: completed by each thread
+ * @gaps: what it has all else lie elsewhere than the last one had
+ * @percpu_gap: the same
  */
 struct bench_run {
 	const struct bench_case *c;
@@ -81,6 +86,8 @@ struct bench_run {
 	atomic_t ready;
 	atomic_t turn;
 	struct completion done;
+	void *gaps[BENCH_GAPS];
+	void __percpu *percpu_gap;
 };
 
 /*
@@ -693,10 +700,26 @@ static unsigned int run_depth(const struct bench_run *run, unsigned int i)
 	return max(depth + (i < run->c->depth % run->nr_loads), 1u);
 }
 
+/*
+ * Some addresses do not get on with each other: one place in ten costs a tenth more, as
+ * long as the table is there, and an allocator likes to give what it was last given back.
+ * A peer shall not have such a place in all rounds.
+ */
+static void run_move(struct bench_run *run)
+{
+	unsigned int i;
+
+	/* Where there is none, there is none. */
+	for (i = 0; i < BENCH_GAPS; i++)
+		run->gaps[i] = kmalloc(64 << get_random_u32() % 8, GFP_KERNEL);
+	run->percpu_gap = __alloc_percpu(64 << get_random_u32() % 5, 64);
+}
+
 static int run_alloc(struct bench_run *run)
 {
 	unsigned int i;
 
+	run_move(run);
 	run->nr_loads = run_has_pairs(run) ? run->c->threads / 2 : run->c->threads;
 	run->threads = kcalloc(run->c->threads, sizeof(*run->threads), GFP_KERNEL);
 	run->loads = kcalloc(run->nr_loads, sizeof(*run->loads), GFP_KERNEL);
@@ -722,6 +745,9 @@ static void run_free(struct bench_run *run)
 	bitmap_free(run->used);
 	kfree(run->loads);
 	kfree(run->threads);
+	for (i = 0; i < BENCH_GAPS; i++)
+		kfree(run->gaps[i]);
+	free_percpu(run->percpu_gap);
 }
 
 /* Measures one peer once. */
