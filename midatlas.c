@@ -649,7 +649,8 @@ static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 	unsigned int lines = max(BIT(order) / MID_LINE, 1ul);
 	struct mid_table *t;
 
-	t = mid_atlas_alloc(struct_size(t, room, BITS_TO_LONGS(lines)), gfp);
+	/* Not struct_size(): that adds the padding behind @room. */
+	t = mid_atlas_alloc(offsetof(struct mid_table, room[BITS_TO_LONGS(lines)]), gfp);
 	if (!t)
 		return NULL;
 	t->slots = mid_atlas_alloc(lines * MID_LINE * sizeof(*t->slots), gfp);
