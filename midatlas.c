@@ -1055,6 +1055,7 @@ static unsigned int mid_cpu_hints(const struct mid_cpu *cpu)
 	return (READ_ONCE(cpu->hint) < MID_IN_RING) + READ_ONCE(cpu->hints);
 }
 
+/* Slot @i goes to the end of the ring, unless that is full. */
 static __always_inline void mid_cpu_push(struct mid_cpu *cpu, unsigned int i)
 {
 	u8 hints = READ_ONCE(cpu->hints);
@@ -1781,7 +1782,10 @@ static __always_inline bool mid_slot_freed_quickly(struct mid_atlas *atlas,
 	/* The usual CPU walks: to see that takes one comparison, not two. */
 	if (likely(READ_ONCE(cpu->next) != MID_NO_SLOT))
 		return mid_table_has_room(t, i);
-	/* A tight one has met full lines: it need not ask whether there are any. */
+	/*
+	 * A tight one has met full lines, and need not ask whether there are any.  One that
+	 * never associates comes here, too: it has no span, and notes nothing.
+	 */
 	if (unlikely(!mid_line_has_room(t, i) || mid_cpu_looks(quiet)))
 		return false;
 	if (mid_cpu_notes(cpu, i))
