@@ -43,8 +43,8 @@ esac
 mkdir -p "$dir/guest"
 cp "$top"/scripts/guest/* "$dir/guest/"
 # A kernel that patches its own code while it boots puts an int3 there for a moment. Where
-# each CPU is a thread of QEMU's, that is sometimes hit when it is gone: once in a hundred
-# boots, and no module of ours is there yet.
+# each CPU is a thread of QEMU's, that is, seldom, hit when it is gone, and no module of
+# ours is there yet.
 stumbled() {
 	grep -aq 'int3: 0000' "$dir/console.log" && ! grep -aq 'as init process' "$dir/console.log"
 }
