@@ -3,7 +3,7 @@
  * midatlas - tells the in-flight requests of one connection apart
  *
  * What is taken for granted about the order of memory accesses is tested in
- * Documentation/litmus-tests/; [brackets] name the tests.
+ * tests/litmus/; [brackets] name the tests.
  *
  * The slot word is the only truth
  * ===============================
@@ -490,7 +490,7 @@ struct mid_atlas {
 #ifndef __CHECKER__	/* sparse cannot read what makes the events */
 #define CREATE_TRACE_POINTS
 #endif
-#include "midatlas_trace.h"
+#include "atlas/trace.h"
 
 /*
  * The word

@@ -33,7 +33,7 @@
 #include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 
-#include "midatlas_kunit.h"
+#include "tests/kunit/fixture.h"
 
 #ifndef KUNIT_CASE_SLOW			/* 6.1 */
 #define KUNIT_CASE_SLOW	KUNIT_CASE

@@ -2,7 +2,7 @@
 /*
  * midwindow - tells the in-flight requests of one SMB2/3 connection apart
  *
- * The [brackets] name tests in Documentation/litmus-tests/.
+ * The [brackets] name tests in tests/litmus/.
  *
  * A window hands out the ids that the server's credits allow, and remembers
  * whose they are while the requests are in flight.  The first half is a matter

@@ -9,7 +9,7 @@
 
 #define NOTRACE
 struct mid_atlas;
-#include "../midatlas_trace.h"
+#include "../atlas/trace.h"
 
 static __always_inline bool static_branch_off(void)
 {

@@ -82,7 +82,7 @@ venue() {
 	echo "host_kernel $(uname -r)"
 	echo "host_cpus $(nproc)"
 	echo "hypervisor $(lscpu | sed -n 's/^Hypervisor vendor: *//p' | grep . || sed -n '/^flags.*\<hypervisor\>/{s/.*/it does not say which/p;q}' /proc/cpuinfo | grep . || echo none)"
-	echo "kernel UML $(make -s -C "$kernel/source" kernelversion), with the barriers, per-CPU data and interrupt masking of x86 (scripts/uml.patch)"
+	echo "kernel UML $(make -s -C "$kernel/source" kernelversion), with the barriers, per-CPU data and interrupt masking of x86 (scripts/kernel/uml.patch)"
 	echo "cpus $(sed -n 's/^@ Linux .*, \([0-9]*\) CPUs$/\1/p' "$work/console.log")"
 	echo "clocksource $(sed -n 's/^@ clocksource //p' "$work/console.log")"
 	echo "mode $mode"
@@ -92,7 +92,7 @@ venue() {
 
 phases >/dev/null
 need insmod:kmod busybox:busybox-static python3:python3 gnuplot:gnuplot-nox
-own=("$top/bench/uml.config" "$top/scripts/uml.patch")
+own=("$top/scripts/kernel/bench.config" "$top/scripts/kernel/uml.patch")
 [ "$mode" != smoke ] || own=()
 kernel=$("$top/scripts/kernel.sh" "${own[@]}")
 workdir bench

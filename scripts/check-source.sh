@@ -11,18 +11,18 @@ workdir check-source
 checkpatch() {
 	local tool=(perl "$tree/scripts/checkpatch.pl" --no-tree --strict --quiet --show-types)
 
-	find . ! -path './model/*' ! -path './fuzz/*' ! -name 'midatlax*' ! -name port_idr.c \( -name '*.[ch]' -o -name Kbuild -o -name Kconfig -o -name '*.rst' \) \
+	find . ! -path './tests/model/*' ! -path './tests/fuzz/*' ! -name midatlax.h ! -name midatlas_rdbss_kunit.c ! -name port_idr.c \( -name '*.[ch]' -o -name Kbuild -o -name Kconfig -o -name '*.rst' \) \
 		-print0 | xargs -0 -n 8 -P "$(nproc)" "${tool[@]}" --file &&
 	# RDBSS' names and types; in $work, where checkpatch may leave its notes on them
-	(cd "$work" && "${tool[@]}" --ignore CAMELCASE,NEW_TYPEDEFS --file "$top"/midatlax*.[ch]) &&
+	(cd "$work" && "${tool[@]}" --ignore CAMELCASE,NEW_TYPEDEFS --file "$top"/samples/midatlax.h "$top"/tests/kunit/midatlas_rdbss_kunit.c) &&
 	# a user-space program, with the macros of the kernel in it
-	"${tool[@]}" --ignore VOLATILE,MEMORY_BARRIER,NEW_TYPEDEFS,EXPORT_SYMBOL,CAMELCASE,EMBEDDED_FUNCTION_NAME,PREFER_DEFINED_ATTRIBUTE_MACRO,MACRO_ARG_REUSE,MACRO_ARG_UNUSED,MACRO_ARG_PRECEDENCE,MACRO_WITH_FLOW_CONTROL,IS_ENABLED_CONFIG --file {model,fuzz}/*.[ch] &&
+	"${tool[@]}" --ignore VOLATILE,MEMORY_BARRIER,NEW_TYPEDEFS,EXPORT_SYMBOL,CAMELCASE,EMBEDDED_FUNCTION_NAME,PREFER_DEFINED_ATTRIBUTE_MACRO,MACRO_ARG_REUSE,MACRO_ARG_UNUSED,MACRO_ARG_PRECEDENCE,MACRO_WITH_FLOW_CONTROL,IS_ENABLED_CONFIG --file tests/{model,fuzz}/*.[ch] &&
 	# what is deprecated, to show it
 	"${tool[@]}" --ignore DEPRECATED_API --file samples/port_idr.c
 }
 
 kernel_doc() {
-	grep -lZ '^/\*\*$' ./*.[ch] bench/*.[ch] |
+	grep -lZ '^/\*\*$' ./*.[ch] atlas/*.h tests/kunit/*.[ch] tests/stress/*.c samples/*.h bench/*.[ch] |
 		xargs -0 python3 "$tree/scripts/kernel-doc" -none -Wall -Werror
 }
 
@@ -32,14 +32,14 @@ documentation() { scripts/docs.sh "$work/docs"; }
 defects_fit() {
 	local defect bad=0
 
-	for defect in defects/*.patch; do
+	for defect in tests/mutants/*.patch; do
 		patch --dry-run -p1 -F0 -s <"$defect" || { echo "make $defect anew"; bad=1; }
 	done
 	return "$bad"
 }
 
 shell_scripts() {
-	shellcheck -x -P SCRIPTDIR scripts/*.sh scripts/guest/*.sh .ci/run
+	shellcheck -x -P SCRIPTDIR scripts/*.sh tests/guest/*.sh .ci/run
 }
 
 headers=linux-headers-amd64

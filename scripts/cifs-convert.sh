@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # cifs-convert.sh TREE DIR: puts a copy of the cifs of kernel tree TREE into DIR,
-# converted to midatlas. See cifs/README.md.
+# converted to midatlas. See clients/cifs/README.md.
 #
 # DIR appears when all went well. Of the semantic patches each rule has to find
 # something to change, and of the old way nothing may be left: else the tree is of
@@ -17,7 +17,7 @@ old+='|get_next_mid|revert_current_mid|find_dequeue_mid|smb2_seq_num_into_buf'
 touched="$old|dequeue_mid|handle_mid|cifs_mid_pool|struct mid_q_entry \{|wait_for_response"
 
 refuse() {
-	die "$1: cifs/ is for Linux 7.3, $tree is Linux $(make -s -C "$tree" kernelversion 2>/dev/null || echo of another version)"
+	die "$1: clients/cifs/ is for Linux 7.3, $tree is Linux $(make -s -C "$tree" kernelversion 2>/dev/null || echo of another version)"
 }
 
 rules() { sed -n 's/^@\([a-z0-9_]\{1,\}\)@$/\1/p' "$1"; }
@@ -30,14 +30,14 @@ with_witnesses() {
 
 # apply PATCH: to all that may have to do with it
 apply() {
-	local patch=$top/cifs/$1.cocci log=$work/$1.log missing
+	local patch=$top/clients/cifs/$1.cocci log=$work/$1.log missing
 
 	with_witnesses "$patch" >"$work/$1.cocci"
 	(cd "$client" && grep -lE "$touched" ./*.[ch] | xargs spatch --very-quiet --in-place --no-includes \
-		--macro-file "$top/cifs/parse.h" --sp-file "$work/$1.cocci") >"$log" 2>&1 ||
-		die "spatch failed on cifs/$1.cocci, see $log"
+		--macro-file "$top/clients/cifs/parse.h" --sp-file "$work/$1.cocci") >"$log" 2>&1 ||
+		die "spatch failed on clients/cifs/$1.cocci, see $log"
 	missing=$(rules "$patch" | sed 's/^/applied /' | grep -vxFf "$log") || return 0
-	refuse "nothing matches ${missing//applied /rule } of cifs/$1.cocci"
+	refuse "nothing matches ${missing//applied /rule } of clients/cifs/$1.cocci"
 }
 
 [ -e "$tree/fs/smb/client/transport.c" ] || refuse "no fs/smb/client"
@@ -52,9 +52,9 @@ ln -s "$tree/fs/nls" "$dir.partial/fs/nls"
 for patch in $patches; do
 	apply "$patch"
 done
-sed -i -f "$top/cifs/comments.sed" "$client"/*.[ch]
+sed -i -f "$top/clients/cifs/comments.sed" "$client"/*.[ch]
 ! grep -nE "\<($old)\>" "$client"/*.[ch] >&2 || refuse "the old queue is still there"
 
-cp "$top"/cifs/inflight.[ch] "$top"/midatlas.h "$top"/midwindow.h "$client"
+cp "$top"/clients/cifs/inflight.[ch] "$top"/midatlas.h "$top"/midwindow.h "$client"
 echo 'cifs-y += inflight.o' >>"$client/Makefile"
 mv "$dir.partial" "$dir"

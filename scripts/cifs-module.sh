@@ -10,7 +10,7 @@
 kernel=$1 dir=$2
 
 lock cifs
-key=$(cat "$top"/cifs/* "$top"/midatlas.h "$top"/midwindow.h "$top"/scripts/cifs-*.sh "$kernel/ready" | sha256sum)
+key=$(cat "$top"/clients/cifs/* "$top"/midatlas.h "$top"/midwindow.h "$top"/scripts/cifs-*.sh "$kernel/ready" | sha256sum)
 out=$cache/cifs-of-$(basename "$kernel")
 if [ "$(cat "$out/key" 2>/dev/null)" != "$key" ]; then
 	workdir cifs-module

@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # cifs.sh [PART...]: the kernel's own SMB client on midatlas, beside the one it comes
-# with, both in one UML run against a real smbd. See cifs/README.md.
+# with, both in one UML run against a real smbd. See clients/cifs/README.md.
 #
 #	short	the converted one mounts, writes, compares, unmounts; for "make check"
 #	work	ten dialects and securities: fio with verification, dbench, a tree
 #	faults	server killed, stopped; processes killed; unmount under load
 #	speed	throughput of both, in turn
 #	many	what a small read costs beside thousands of requests that wait
-#	checked	work and faults, both, under the kernel's sanitizers (scripts/kasan.config)
+#	checked	work and faults, both, under the kernel's sanitizers (scripts/kernel/kasan.config)
 #
 # Without PART: all but short. DIALECTS in the environment takes some of those of work.
 
@@ -122,7 +122,7 @@ run_many() {
 	results ':' | sed -n 's/^\([a-z]*\) many:\([a-z]*\):\([0-9.]*\):\([0-9]*\) \(.*\)/\2 \3 \1 \4 \5/p' >"$out/many.txt"
 	echo "A read of 4 KiB beside so many that wait (ns: median, p99, average; cifsd's CPU per reply):"
 	sed 's/^/  /' "$out/many.txt" | column -t
-	gnuplot -e "dir='$out'" "$top/cifs/many.gp"
+	gnuplot -e "dir='$out'" "$top/clients/cifs/many.gp"
 	say "the table and its plot are $out/many.txt and $out/many.svg"
 	for kind in notify:3.1.1 lock:3.1.1; do
 		for variant in stock converted; do
@@ -134,7 +134,7 @@ run_many() {
 
 # In a process of its own, for it has another kernel
 run_checked() {
-	CONFIG=$top/scripts/kasan.config DIALECTS=${DIALECTS:-1.0 2.1 3.1.1,seal} "$0" work faults ||
+	CONFIG=$top/scripts/kernel/kasan.config DIALECTS=${DIALECTS:-1.0 2.1 3.1.1,seal} "$0" work faults ||
 		fault "the sanitizers have found something"
 }
 
@@ -149,7 +149,7 @@ workdir cifs
 mkdir -p "$out"
 build_modules "$kernel"
 cp "$("$top/scripts/cifs-module.sh" "$kernel" "$work")" "$work/"
-gcc -O2 -pthread -o "$work/hold" "$top/cifs/hold.c"
+gcc -O2 -pthread -o "$work/hold" "$top/clients/cifs/hold.c"
 for part; do
 	declare -F "run_$part" >/dev/null || die "no part '$part': short, work, faults, speed, many or checked"
 	"run_$part"

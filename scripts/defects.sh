@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# defects.sh [WORD]: plants each bug of defects/ (or those that have WORD in their
+# defects.sh [WORD]: plants each bug of tests/mutants/ (or those that have WORD in their
 # names) in a copy of midatlas.c, one at a time, and runs the one part that is said to
-# catch it; see defects/README. BY="model litmus" in the environment takes only what
+# catch it; see tests/mutants/README. BY="model litmus" in the environment takes only what
 # these catch.
 
 . "$(dirname "$0")/lib.sh"
 . "$top/scripts/user.sh"
 
-litmus=$top/Documentation/litmus-tests
+litmus=$top/tests/litmus
 caught=0 failed=0
 
 # What a patch's header says of it
@@ -76,12 +76,12 @@ need patch:patch gcc:gcc /usr/include/stdlib.h:libc6-dev
 tools=$("$top/scripts/source.sh")/tools
 workdir defects
 tree=$work/tree
-for patch in "$top"/defects/*"${1:-}"*.patch; do
+for patch in "$top"/tests/mutants/*"${1:-}"*.patch; do
 	[ -e "$patch" ] || die "there is no defect '${1:-}'"
 	name=$(basename "$patch" .patch)
 	read -ra by <<<"$(field Caught-by)"
 	[[ ${by[0]:-} = @(model|litmus|kunit) && -n $(field Defect) ]] ||
-		die "defects/$name.patch: needs the lines 'Defect: WHAT' and 'Caught-by: model|litmus|kunit WHICH'"
+		die "tests/mutants/$name.patch: needs the lines 'Defect: WHAT' and 'Caught-by: model|litmus|kunit WHICH'"
 	[[ " ${BY:-${by[0]}} " != *" ${by[0]} "* ]] || try "${by[@]}"
 done
 [ $failed -eq 0 ] || die "$failed defects of $((caught + failed)) are not caught"

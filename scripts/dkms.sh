@@ -19,8 +19,8 @@ stage() {
 
 	mapfile -t sources < <(setting 'BUILT_MODULE_NAME.*')
 	mkdir -p "$dir"
-	(cd "$top" && find -- *.h "${sources[@]/%/.c}" Kbuild dkms.conf compat scripts/dkms-post-build.sh \
-		-type f ! -name '*_kunit.h' -print0 | tar -c --null -T -) | tar -x --no-same-owner -C "$dir"
+	(cd "$top" && find -- *.h "${sources[@]/%/.c}" Kbuild dkms.conf atlas compat packaging/dkms-post-build.sh \
+		-type f -print0 | tar -c --null -T -) | tar -x --no-same-owner -C "$dir"
 }
 
 kernels() {

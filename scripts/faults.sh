@@ -7,7 +7,7 @@
 
 . "$(dirname "$0")/lib.sh"
 
-export CONFIG=${CONFIG:-$top/scripts/kasan.config}
+export CONFIG=${CONFIG:-$top/scripts/kernel/kasan.config}
 export FAULTS=${FAULTS:-allocations,signals,unloads,cuts}
 need python3:python3 insmod:kmod busybox:busybox-static
 kernel=$("$top/scripts/kernel.sh")

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # fuzz.sh [TARGET...]: plays what libFuzzer thinks of to midatlas.c, midwindow.c and
-# the sample client, in user space under ASan and UBSan; see fuzz/README.
+# the sample client, in user space under ASan and UBSan; see tests/fuzz/README.
 # EXECUTIONS=N is how many inputs, in all. ATLAS=FILE, WINDOW=FILE and CLIENT=FILE are
 # used in place of the sources. SEEDS=new makes the seeds anew from all that is found.
 
@@ -21,7 +21,7 @@ build() {
 	say "building the $1 fuzzer"
 	user_build clang "$1" -DALONE -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -fno-sanitize-coverage=trace-cmp \
-		-I"$top/fuzz" -I"$top/samples" "$top/fuzz/$1.c" "$top/fuzz/kernel.c" "${@:2}"
+		-I"$top/tests/fuzz" -I"$top/samples" "$top/tests/fuzz/$1.c" "$top/tests/fuzz/kernel.c" "${@:2}"
 }
 
 build_target() {
@@ -63,7 +63,7 @@ play() {
 	local log=$work/$1.log found
 
 	mkdir -p "$work/found-$1"
-	fuzzer "$1" -runs="$2" -print_final_stats=1 "$work/found-$1" "$top/fuzz/seeds/$1" |
+	fuzzer "$1" -runs="$2" -print_final_stats=1 "$work/found-$1" "$top/tests/fuzz/seeds/$1" |
 		tee "$log" | watch "$1" "$2" || {
 		found=$(compgen -G "$work/$1-*-*") || found='none, it was before the first'
 		die "$1: $(complaint "$log"), see $log; the input: $found"
@@ -73,7 +73,7 @@ play() {
 
 # New seeds: what it takes to pass everywhere, without how often
 keep_seeds() {
-	local seeds=$top/fuzz/seeds/$1
+	local seeds=$top/tests/fuzz/seeds/$1
 
 	mkdir "$work/seeds-$1"
 	fuzzer "$1" -set_cover_merge=1 -use_counters=0 "$work/seeds-$1" "$work/found-$1" "$seeds" >"$work/merge.log" ||
@@ -92,7 +92,7 @@ version=$(clang -dumpversion)
 need "$(clang -print-resource-dir)/lib/*/*fuzzer*.a:libclang-rt-${version%%.*}-dev"
 tools=$("$top/scripts/source.sh")/tools
 workdir fuzz
-user_headers kernel.h "$atlas" "$window" "$top"/{midatlas,midatlas_trace,midwindow}.h
+user_headers kernel.h "$atlas" "$window" "$top"/{midatlas,midwindow,atlas/trace}.h
 user_headers client.h "$client" "$request" "$top"/samples/smb{1,echo}.h
 
 parts=0

@@ -64,7 +64,7 @@ cd "$tree"
 # What kbuild needs, without what is for other trees (cifs) and older ones (compat)
 rm -rf "$place"
 copy_sources "$work/copy"
-rm -rf "$work/copy/cifs"
+rm -rf "$work/copy/clients"
 [ ! -e include/kunit/static_stub.h ] || rm -rf "$work/copy/compat"
 mv "$work/copy" "$place"
 sed "s|^\(\.\. kernel-doc:: \)|\1$place/|" "$top/Documentation/midatlas.rst" >"$work/page"

@@ -4,8 +4,8 @@
 # kernel.sh [CONFIG [PATCH]]: prints the path of a built UML kernel (binary
 # "linux", tree "source"), which it builds once into the cache: that of another config
 # (or of $CONFIG), if wanted from a patched copy of the tree; else the one that all
-# tests share, of scripts/uml.config and, in the one version that it is for,
-# scripts/uml.patch. A config that says "# ARCH=x86_64" is one for QEMU (binary "bzImage").
+# tests share, of scripts/kernel/uml.config and, in the one version that it is for,
+# scripts/kernel/uml.patch. A config that says "# ARCH=x86_64" is one for QEMU (binary "bzImage").
 #
 # The folder is named after the version, the config and the patch. Its file "ready" is
 # written last and lists the checksums of what the build made: a folder without
@@ -74,8 +74,8 @@ src=$("$top/scripts/source.sh")
 version=$(make -s -C "$src" kernelversion)
 config=${1:-${CONFIG:-}} patch=${2:-}
 if [ -z "$config" ]; then
-	config=$top/scripts/uml.config
-	[ -n "${KSRC:-}" ] || [[ $version != 7.3?(.*) ]] || patch=$top/scripts/uml.patch
+	config=$top/scripts/kernel/uml.config
+	[ -n "${KSRC:-}" ] || [[ $version != 7.3?(.*) ]] || patch=$top/scripts/kernel/uml.patch
 fi
 arch=$(sed -n 's/^# ARCH=//p' "$config")
 arch=${arch:-um} binary=linux

@@ -87,12 +87,12 @@ pack() {
 	done
 	if [ "$arch" = x86_64 ]; then
 		pack_modules "$tree"
-		cp "$top/scripts/guest/initrd.sh" "$tree/init"
+		cp "$top/tests/guest/initrd.sh" "$tree/init"
 	else
 		echo "$arch" >"$out/arch"
 		busybox=$root/$arch/bin/busybox
-		cp "$work/$name"/midatlas.ko "$work/$name"/midatlas_stress.ko "$tree/"
-		cp "$top/scripts/guest/alone.sh" "$tree/init"
+		cp "$work/$name"/midatlas.ko "$work/$name"/tests/stress/midatlas_stress.ko "$tree/"
+		cp "$top/tests/guest/alone.sh" "$tree/init"
 	fi
 	cp "$busybox" "$tree/bin/busybox"
 	(cd "$tree" && find . | busybox cpio -o -H newc 2>/dev/null) >"$out/initrd"

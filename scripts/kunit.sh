@@ -12,9 +12,8 @@ need python3:python3 insmod:kmod busybox:busybox-static taskset:util-linux
 kernel=$("$top/scripts/kernel.sh")
 workdir kunit
 build_modules "$kernel"
-modules=$(cd "$work" && echo *_kunit.ko)
-modules=${modules//.ko/}
-[ "$modules" != '*_kunit' ] || die "no tests were built: the kernel in $kernel has no KUnit"
+modules=$(find "$work" -name "*_kunit.ko" -printf "%f\n" | sed "s/\.ko$//" | sort | paste -sd " ")
+[ -n "$modules" ] || die "no tests were built: the kernel in $kernel has no KUnit"
 
 # run_of MODULE: parses what the console has of it; kunit.py takes one module's
 # list of suites at a time

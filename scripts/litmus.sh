@@ -8,7 +8,7 @@
 . "$(dirname "$0")/lib.sh"
 
 code=(midatlas.c midwindow.c)
-dir=Documentation/litmus-tests
+dir=tests/litmus
 failed=0
 
 bad() { echo "$*"; failed=$((failed + 1)); }

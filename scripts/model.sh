@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # model.sh [WORD]: runs midatlas.c in every order of its callers that the scenarios
-# (or those whose names have WORD in them) allow; see model/README. SOURCE=FILE is
+# (or those whose names have WORD in them) allow; see tests/model/README. SOURCE=FILE is
 # used in place of midatlas.c, LIMIT is in seconds.
 
 . "$(dirname "$0")/lib.sh"

@@ -13,6 +13,6 @@ need smbd:samba insmod:kmod busybox:busybox-static python3:python3 setpriv:util-
 kernel=$("$top/scripts/kernel.sh")
 workdir observe
 build_modules "$kernel"
-cp "$top/scripts/midatlas-top" "$work"
+cp "$top/tools/midatlas-top" "$work"
 boot "$kernel" "$work" observe.sh READ_FOR="$seconds"
 say "$(sed -n 's/^@ \(.* readings,.*\)/\1/p' "$work/console.log")"

@@ -41,7 +41,7 @@ arm64)
 esac
 
 mkdir -p "$dir/guest"
-cp "$top"/scripts/guest/* "$dir/guest/"
+cp "$top"/tests/guest/* "$dir/guest/"
 # A kernel that patches its own code while it boots puts an int3 there for a moment. Where
 # each CPU is a thread of QEMU's, that is, seldom, hit when it is gone, and no module of
 # ours is there yet.

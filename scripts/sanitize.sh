@@ -31,7 +31,7 @@ run() {
 }
 
 kasan() {
-	export CONFIG=$top/scripts/kasan.config
+	export CONFIG=$top/scripts/kernel/kasan.config
 	run kasan kunit 900 "$top/scripts/kunit.sh"
 	run kasan stress 900 env OPERATIONS=10000000 LIMIT=800 "$top/scripts/stress.sh"
 	run kasan client 600 env REQUESTS=20000 "$top/scripts/demo.sh"
@@ -39,7 +39,7 @@ kasan() {
 }
 
 kcsan() {
-	export CONFIG=$top/scripts/kcsan.config
+	export CONFIG=$top/scripts/kernel/kcsan.config
 	run kcsan kunit 900 env PART=200 SUITES='*_race' LIMIT=800 "$top/scripts/kunit.sh"
 	run kcsan stress 900 env OPERATIONS=1000000 LIMIT=800 "$top/scripts/stress.sh"
 	run kcsan client 600 env REQUESTS=5000 THREADS=32 "$top/scripts/demo.sh"

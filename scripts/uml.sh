@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # uml.sh KERNEL DIR SCRIPT [NAME=VALUE...]: boots a UML kernel on this
-# machine's own userland, read-only, with scripts/guest/SCRIPT as its first
+# machine's own userland, read-only, with tests/guest/SCRIPT as its first
 # process and DIR as that one's working directory.
 #
 # It succeeds when the guest says so ("@ done") within $LIMIT seconds, and the kernel
@@ -31,7 +31,7 @@ profiled=$(grep -c '^CONFIG_MEM_ALLOC_PROFILING=y' "$kernel/.config" || true)
 	export TMPDIR=$dir
 
 mkdir -p "$dir/guest"
-cp "$top"/scripts/guest/* "$dir/guest/"
+cp "$top"/tests/guest/* "$dir/guest/"
 run_guest "$seconds" "$dir" \
 	"$kernel/linux" mem=${memory}M "${args[@]}" uml_dir="$dir/" umid=uml \
 	rootfstype=hostfs rootflags=/ ro init="$dir/guest/$script" con=null con0=fd:0,fd:1 \

@@ -27,14 +27,14 @@ user_build() {
 
 	shift 2
 	"$compiler" -std=gnu11 -g -O2 -D_GNU_SOURCE -Wall -Werror -Wno-unused-function \
-		-I"$work/include" -I"$top/model" -I"$top" -isystem "$tools/include" \
+		-I"$work/include" -I"$top/tests/model" -I"$top" -isystem "$tools/include" \
 		-o "$work/$output" "$@" "$tools/lib/find_bit.c" >"$work/$output.log" 2>&1 ||
 		{ cat "$work/$output.log" >&2; die "$output does not build"; }
 }
 
 # build_model SOURCE: the model of that midatlas.c, into $work
 build_model() {
-	user_headers kernel.h "$1" "$top"/midatlas{,_trace}.h
+	user_headers kernel.h "$1" "$top"/{midatlas,atlas/trace}.h
 	user_build gcc model -no-pie -Wl,-z,now -fno-stack-protector -fcf-protection=none \
-		"$1" "$top"/model/{explore,atlas}.c
+		"$1" "$top"/tests/model/{explore,atlas}.c
 }

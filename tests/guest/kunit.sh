@@ -12,7 +12,7 @@ load ./midatlas.ko || fail "midatlas.ko does not load"
 load ./midwindow.ko || fail "midwindow.ko does not load"
 for module in $(echo "$MODULES" | tr , ' '); do
 	tell "$module"
-	load "./$module.ko" part="${PART:-1}" || fail "$module.ko does not load"
+	load "$(find . -name "$module.ko")" part="${PART:-1}" || fail "$module.ko does not load"
 	rmmod "$module" || fail "$module does not unload"
 done
 left=$(ls /sys/kernel/debug/midatlas)

@@ -24,7 +24,7 @@
  * it returns must be among that.
  */
 
-#include "../midatlas.h"
+#include "../../midatlas.h"
 #include "explore.h"
 
 #define CONTEXTS	8

@@ -3,7 +3,7 @@
 """Reads what the guest saw, and is hard to please.
 
 observe.py trace FILE ATLAS    a trace with all midatlas events: does every MID of
-                               the atlas live the life that midatlas_trace.h draws?
+                               the atlas live the life that atlas/trace.h draws?
 observe.py inflight FILE       one reading of an atlas' inflight
 observe.py stats FILE          one reading of an atlas' stats
 observe.py top FILE ATLAS      what midatlas-top printed of a busy atlas

@@ -26,8 +26,8 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 
-#include "midatlas_kunit.h"
-#include "midwindow.h"
+#include "fixture.h"
+#include "../../midwindow.h"
 
 #ifndef KUNIT_CASE_SLOW			/* 6.1 */
 #define KUNIT_CASE_SLOW	KUNIT_CASE

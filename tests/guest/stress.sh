@@ -7,7 +7,7 @@
 . "${0%/*}/lib.sh"
 
 load ./midatlas.ko || fail "midatlas.ko does not load"
-load ./midatlas_stress.ko operations="$OPERATIONS" || fail "the stress test failed"
+load tests/stress/midatlas_stress.ko operations="$OPERATIONS" || fail "the stress test failed"
 rmmod midatlas_stress || fail "midatlas_stress does not unload"
 rmmod midatlas || fail "midatlas does not unload"
 done_well

@@ -17,7 +17,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
-#include "midatlas.h"
+#include "../../midatlas.h"
 
 #define MID_VALUES	0x10000		/* all that the wire can carry */
 #define SERVER_MID	0xffff		/* never handed out */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * midatlax_kunit - does midatlax.h do what RDBSS' documentation says?
+ * midatlas_rdbss_kunit - does midatlax.h do what RDBSS' documentation says?
  *
  * One suite for each of the six pages, and in it one test or more for each
  * sentence that says what a routine does.  Above a test stands what it tests, in
@@ -16,8 +16,8 @@
 #include <linux/module.h>
 #include <linux/mutex.h>
 
-#include "midatlas_kunit.h"
-#include "midatlax.h"
+#include "fixture.h"
+#include "../../samples/midatlax.h"
 
 #define TYPICAL		50	/* "typically 50" MIDs of 65,536 */
 

@@ -29,7 +29,7 @@
 #include <linux/slab.h>
 #include <linux/smp.h>
 
-#include "midatlas.h"
+#include "../../midatlas.h"
 
 #define MAGIC		0x6d69645f
 #define THREADS_MAX	64

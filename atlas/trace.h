@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * midatlas_trace - the events in the life of an atlas and its MIDs
+ * trace - the events in the life of an atlas and its MIDs
  *
  *	create                                                  destroy
  *	    associate --> reassociate ... --> dissociate
@@ -196,7 +196,7 @@ DEFINE_EVENT(midatlas_mid, midatlas_unknown,
 #endif /* _MIDATLAS_TRACE_H */
 
 #undef TRACE_INCLUDE_PATH
-#define TRACE_INCLUDE_PATH .
+#define TRACE_INCLUDE_PATH atlas
 #undef TRACE_INCLUDE_FILE
-#define TRACE_INCLUDE_FILE midatlas_trace
+#define TRACE_INCLUDE_FILE trace
 #include <trace/define_trace.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * midatlas_life_kunit - does a request survive its life?
+ * midatlas_lifecycle_kunit - does a request survive its life?
  *
  * midatlas_kunit tests what each request needs: a MID, the way back to its
  * context, one owner in the end.  Here are the turns that its life can take:
@@ -36,7 +36,7 @@
 #include <linux/slab.h>
 #include <linux/workqueue.h>
 
-#include "midatlas_kunit.h"
+#include "fixture.h"
 
 #ifndef KUNIT_CASE_SLOW			/* 6.1 */
 #define KUNIT_CASE_SLOW	KUNIT_CASE

@@ -131,7 +131,7 @@ echo >$tracing/trace
 echo 1 >$tracing/events/midatlas/midatlas_unknown/enable
 until=$(($(date +%s) + READ_FOR))
 while [ "$(date +%s)" -lt $until ]; do
-	load ./midatlas_stress.ko operations=200000 || fail "the stress test failed"
+	load tests/stress/midatlas_stress.ko operations=200000 || fail "the stress test failed"
 	rmmod midatlas_stress
 done
 echo 0 >$tracing/events/midatlas/enable
