@@ -62,8 +62,10 @@ complaint() {
 play() {
 	local log=$work/$1.log found
 
-	mkdir -p "$work/found-$1"
-	fuzzer "$1" -runs="$2" -print_final_stats=1 "$work/found-$1" "$top/tests/fuzz/seeds/$1" |
+	mkdir -p "$work/found-$1" "$work/seeds-$1"
+	# shellcheck disable=SC2016 # split runs the filter
+	split -l 1 --filter='basenc --base16 -d >"$FILE"' "$top/tests/fuzz/seeds/$1" "$work/seeds-$1/"
+	fuzzer "$1" -runs="$2" -print_final_stats=1 "$work/found-$1" "$work/seeds-$1" |
 		tee "$log" | watch "$1" "$2" || {
 		found=$(compgen -G "$work/$1-*-*") || found='none, it was before the first'
 		die "$1: $(complaint "$log"), see $log; the input: $found"
@@ -71,15 +73,13 @@ play() {
 	sed -n "s/^stat::number_of_executed_units: */$1 /p" "$log" | tee -a "$work/executions"
 }
 
-# New seeds: what it takes to pass everywhere, without how often
+# keep_seeds TARGET: the fewest inputs that together reach the same code, a line of hex each
 keep_seeds() {
-	local seeds=$top/tests/fuzz/seeds/$1
-
-	mkdir "$work/seeds-$1"
-	fuzzer "$1" -set_cover_merge=1 -use_counters=0 "$work/seeds-$1" "$work/found-$1" "$seeds" >"$work/merge.log" ||
+	mkdir "$work/new-$1"
+	fuzzer "$1" -set_cover_merge=1 -use_counters=0 "$work/new-$1" "$work/found-$1" "$work/seeds-$1" >"$work/merge.log" ||
 		die "the seeds cannot be merged, see $work/merge.log"
-	rm -rf "$seeds"
-	mv "$work/seeds-$1" "$seeds"
+	find "$work/new-$1" -type f -exec basenc --base16 -w 0 {} \; -exec echo \; |
+		sort >"$top/tests/fuzz/seeds/$1"
 }
 
 [ $# -gt 0 ] || eval "set -- $all"
