@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * loopback - the smallest client of midatlas that is whole
+ * loopback - a minimal but complete client of midatlas
  *
- * Its server squares numbers.  It is a part of this module, so that there is
- * nothing to set up: a work item for each message, which answers when it likes,
- * in any order, and sometimes not at all.  What the two know of each other is
- * what is in a message, as on a real wire.
+ * Its server squares numbers.  The server is part of this module, so there is
+ * nothing to set up.  It handles each message in a work item, after a random
+ * delay: replies come in any order, and some are lost.  Client and server share
+ * only what is in a message, as on a real wire.
  *
- * Loading it makes some thousand calls, from many tasks at a time, and fails if
- * one of them got another's answer.  smbecho, beside it, is a client that does
- * all that a real one has to.
+ * Loading the module makes 4,000 calls from 200 tasks.  It fails if a call gets
+ * the answer to another one.  smbecho, in the same directory, is a sample with
+ * everything that a real client needs.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -25,10 +25,10 @@
 
 #include "midatlas.h"
 
-#define MAX_MPX		50		/* requests that the server takes at a time */
+#define MAX_MPX		50		/* requests in flight that the server allows */
 #define CALLERS		200
-#define CALLS		20		/* of each caller */
-#define LOST		100		/* one in so many messages */
+#define CALLS		20		/* per caller */
+#define LOST		100		/* one message in 100 gets no reply */
 #define TIMEOUT		(HZ / 2)
 
 struct client {
@@ -36,7 +36,7 @@ struct client {
 	struct workqueue_struct *wire;
 };
 
-/* A request: the context of its MID.  It is on its caller's stack. */
+/* The atlas maps a MID to this.  It is on its caller's stack. */
 struct request {
 	struct completion done;
 	int status;
@@ -44,7 +44,7 @@ struct request {
 	u16 mid;
 };
 
-/* What goes over the wire. */
+/* A message on the wire.  @work is for the transport only. */
 struct message {
 	struct work_struct work;
 	struct client *client;
@@ -58,7 +58,7 @@ static int client_connect(struct client *c)
 	return PTR_ERR_OR_ZERO(c->atlas);
 }
 
-/* Ends a request.  Only who has taken it out of the atlas may. */
+/* Completes a request.  Only the caller that took it out of the atlas may do so. */
 static void request_end(struct request *req, int status, u64 answer)
 {
 	req->status = status;
@@ -75,7 +75,7 @@ static void client_receive(struct client *c, u16 mid, u64 answer)
 		request_end(req, 0, answer);
 }
 
-/* The server, and the receiver of what it sends. */
+/* The server; it also plays the client's receiver when it replies. */
 static void server(struct work_struct *work)
 {
 	struct message *msg = container_of(work, struct message, work);
@@ -118,7 +118,7 @@ static int client_call(struct client *c, u32 number, u64 *square)
 	if (err && mid_atlas_dissociate_if(c->atlas, req.mid, &req))
 		return err;		/* taken back: nobody else will touch it */
 
-	/* Whoever has taken it is done with it, or will be at once. */
+	/* Another path claimed it and is about to complete it. */
 	wait_for_completion(&req.done);
 	*square = req.answer;
 	return req.status;
@@ -136,7 +136,7 @@ static void client_disconnect(struct client *c)
 }
 
 /*
- * To show that it works
+ * Demonstration: many callers at once
  */
 
 static struct client client;
@@ -171,7 +171,7 @@ static int call_from_many(void)
 		queue_work(tasks, &callers[i]);
 	}
 	if (tasks)
-		destroy_workqueue(tasks);	/* waits for them */
+		destroy_workqueue(tasks);	/* waits for all callers */
 	kfree(callers);
 	return err;
 }
@@ -193,8 +193,8 @@ static int __init loopback_init(void)
 	pr_info("%d calls answered, %d timed out, %d wrong\n", atomic_read(&answered),
 		atomic_read(&timed_out), atomic_read(&wrong));
 
-	destroy_workqueue(client.wire);		/* the receiver is gone, */
-	client_disconnect(&client);		/* and now the connection */
+	destroy_workqueue(client.wire);		/* stops the receiver */
+	client_disconnect(&client);
 	return err ?: atomic_read(&wrong) ? -EIO : 0;
 }
 
@@ -205,5 +205,5 @@ static void __exit loopback_exit(void)
 module_init(loopback_init);
 module_exit(loopback_exit);
 
-MODULE_DESCRIPTION("The smallest client of the MID atlas");
+MODULE_DESCRIPTION("Minimal client of the MID atlas");
 MODULE_LICENSE("GPL");

@@ -1,43 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * midatlax - the MID atlas of Windows' RDBSS, in its own names
+ * midatlax - the MID atlas of Windows' RDBSS under its original names
  *
- * For mini-redirectors that move to Linux: its six MID routines with their
- * documented results, on top of midatlas.h, so that a source which uses them
- * compiles as it is.  New code uses midatlas.h, which can do more: a receiver
- * can take a reference, a signal can abandon a request, a task can wait.
+ * For mini-redirectors that are ported to Linux.  The six MID routines of RDBSS,
+ * with their documented results, as wrappers of midatlas.h: a source that uses
+ * them compiles unchanged.  New code should use midatlas.h, which offers more: a
+ * receiver can take a reference, a signal can abandon a request, a task can wait.
  *
- * Both kinds of calls may be used on one atlas, so a port can go on from here
+ * Both sets of calls may be used on one atlas, so a port can move to midatlas.h
  * step by step.
  *
- * Where the documentation leaves a choice
- * =======================================
+ * How the RDBSS documentation is read here
+ * ========================================
  *
- * RxReassociateMid(): "NewContext: a pointer that will hold the new context for
- * this MID on exit", and "the returned pNewMid parameter can be NULL if no
- * context is associated with this MID".  Read as words about an output they
- * contradict the signature: there is no pNewMid, and a PVOID that is passed by
- * value returns nothing; the page of RxMapAndDissociateMidFromContext() says the
- * same of its PVOID pointer, where it is true.  So here NewContext is what the MID
- * holds when the routine returns, as the page's first sentence has it
- * ("reassociates a MID with an alternate context"), and as drivers call it.  A
- * MID that had no context has none after it, either.
+ * RxReassociateMid(): the page describes NewContext as "a pointer that will hold
+ * the new context for this MID on exit", and says "the returned pNewMid parameter
+ * can be NULL if no context is associated with this MID".  The signature has no
+ * output parameter: there is no pNewMid, and NewContext is passed by value.  The
+ * page of RxMapAndDissociateMidFromContext() has the same sentence, and there it
+ * fits.  Here NewContext is the context that the MID holds when the routine
+ * returns.  That is what the page's first sentence says ("reassociates a MID with
+ * an alternate context") and how drivers call it.  A MID without a context still
+ * has none afterwards.
  *
- * RxMapAndDissociateMidFromContext(): "RxReassociateMid always returns
- * STATUS_SUCCESS" stands on its page, as its return value.  Both do, for any MID.
+ * RxMapAndDissociateMidFromContext(): the page gives as its return value
+ * "RxReassociateMid always returns STATUS_SUCCESS".  Both routines do, for any MID.
  *
- * RxAssociateContextWithMid(): fails if the MIDs in use are "greater than the
- * maximum".  They never are: RxCreateMidAtlas()' page calls it "the maximum
- * number to be allowed in the atlas".  It fails if one more would be.
+ * RxAssociateContextWithMid(): the page says that it fails if the MIDs in use are
+ * "greater than the maximum".  They never are: the page of RxCreateMidAtlas() calls
+ * that number "the maximum number to be allowed in the atlas".  Here the routine
+ * fails if the maximum is in use.
  *
- * "Any opaque context": but for NULL, which is how the documentation says "no
- * context", and the last 4095 addresses, where no context can be.  These get
- * STATUS_UNSUCCESSFUL, from RxReassociateMid(), too: to report a success and
- * leave the old context in its place would be worse.
+ * "Any opaque context": except NULL, which means "no context", and error pointers
+ * (the last 4095 addresses), where no object can be.  RxAssociateContextWithMid()
+ * and RxReassociateMid() return STATUS_UNSUCCESSFUL for them.  Reporting success
+ * and keeping the old context would be worse.
  *
- * IRQL <= APC_LEVEL is process context here: the caller may hold a mutex (which
- * is what a FAST_MUTEX is) and may sleep.  "Non-paged pool" is any memory of
- * this kernel.
+ * IRQL <= APC_LEVEL is process context here: the caller may sleep, and may hold a
+ * mutex, the counterpart of FAST_MUTEX.  "Non-paged pool" is any kernel memory.
  */
 #ifndef _MIDATLAX_H
 #define _MIDATLAX_H
@@ -48,7 +48,7 @@
 
 #include "midatlas.h"
 
-/* Of Windows' basic types, those that the routines and their callers need. */
+/* The basic types of Windows that the routines and their callers need */
 typedef void VOID;
 typedef void *PVOID;
 typedef u16 USHORT;
@@ -69,32 +69,32 @@ typedef s32 NTSTATUS;
 #define STATUS_INSUFFICIENT_RESOURCES	((NTSTATUS)0xc000009a)
 #endif
 
-/* The documentation has had both names for a pointer to an atlas. */
+/* The documentation has used both names. */
 typedef struct mid_atlas MID_ATLAS, RX_MID_ATLAS;
 typedef struct mid_atlas *PMID_ATLAS, *PRX_MID_ATLAS;
 
 /**
- * typedef PCONTEXT_DESTRUCTOR - is handed a context that is left in an atlas
+ * typedef PCONTEXT_DESTRUCTOR - called for each context left in a destroyed atlas
  * @Context: the context
  */
 typedef void (*PCONTEXT_DESTRUCTOR)(PVOID Context);
 
 /*
- * The callers are file systems, which may be writing back what reclaim waits
- * for, and there is nothing in RDBSS' signatures by which they could say so.
+ * The callers are file systems.  They may be writing back dirty pages that reclaim
+ * waits for, and RDBSS' signatures have no gfp argument.
  */
 #define MIDATLAX_GFP	GFP_NOFS
 
 /**
- * RxCreateMidAtlas() - make an atlas
- * @MaximumNumberOfEntries: the most MIDs to be in use
- * @InitialAllocation: how many of them to allocate at once
+ * RxCreateMidAtlas() - create an atlas
+ * @MaximumNumberOfEntries: maximum number of MIDs in use
+ * @InitialAllocation: how many of them to allocate now
  *
- * mid_atlas_create(), named after the module that calls it.
+ * Wraps mid_atlas_create().  The atlas has the name of the calling module.
  *
  * Context: Process context.  May sleep.
- * Return: the atlas, or %NULL: no memory, @MaximumNumberOfEntries is 0, or
- * @InitialAllocation is more than that.
+ * Return: the atlas, or %NULL if there is no memory, @MaximumNumberOfEntries is 0,
+ * or @InitialAllocation is greater.
  */
 static inline PRX_MID_ATLAS RxCreateMidAtlas(USHORT MaximumNumberOfEntries,
 					     USHORT InitialAllocation)
@@ -115,11 +115,12 @@ static inline void midatlax_destruct(void *ctx, u16 mid, void *arg)
 }
 
 /**
- * RxDestroyMidAtlas() - end an atlas
+ * RxDestroyMidAtlas() - destroy an atlas
  * @MidAtlas: the atlas, or %NULL
- * @ContextDestructor: is given each context that still has a MID; may be %NULL
+ * @ContextDestructor: called for each context that still has a MID; may be %NULL
  *
- * mid_atlas_destroy().  All calls of @ContextDestructor are over when it returns.
+ * Wraps mid_atlas_destroy().  All calls of @ContextDestructor have returned when
+ * this returns.
  *
  * Context: Process context.  May sleep.
  */
@@ -136,14 +137,14 @@ static inline void RxDestroyMidAtlas(PRX_MID_ATLAS MidAtlas,
  * @Context: any pointer but %NULL and error pointers
  * @NewMid: where to store the MID
  *
- * mid_atlas_associate().
+ * Wraps mid_atlas_associate().  On failure nothing changes and *@NewMid is
+ * untouched.
  *
- * Context: Process context.  May sleep, unless the atlas was made with all its
- * MIDs: then any context but NMI.
- * Return: STATUS_SUCCESS, or, with nothing changed and *@NewMid untouched,
- * STATUS_INSUFFICIENT_RESOURCES if there was no memory for more MIDs,
- * STATUS_UNSUCCESSFUL if the maximum is in use, if @Context cannot be a context,
- * or if mid_atlas_drain() was called.
+ * Context: Process context.  May sleep.  Any context but NMI if the atlas was
+ * created with all its MIDs.
+ * Return: STATUS_SUCCESS; STATUS_INSUFFICIENT_RESOURCES if there was no memory for
+ * more MIDs; STATUS_UNSUCCESSFUL if the maximum is in use, if @Context is %NULL or
+ * an error pointer, or after mid_atlas_drain().
  */
 static inline NTSTATUS RxAssociateContextWithMid(PRX_MID_ATLAS MidAtlas,
 						 PVOID Context, PUSHORT NewMid)
@@ -161,10 +162,10 @@ static inline NTSTATUS RxAssociateContextWithMid(PRX_MID_ATLAS MidAtlas,
 /**
  * RxMapMidToContext() - find the context of a MID
  * @MidAtlas: the atlas
- * @Mid: any value, as it came from the wire
+ * @Mid: any value from the wire
  *
- * mid_atlas_map().  That the context does not go away meanwhile is the caller's
- * to know, as it is on Windows.
+ * Wraps mid_atlas_map().  The caller makes sure that the context is not freed
+ * meanwhile, as on Windows.
  *
  * Context: Any context but NMI.
  * Return: the context, or %NULL if there is none.
@@ -175,12 +176,13 @@ static inline PVOID RxMapMidToContext(PRX_MID_ATLAS MidAtlas, USHORT Mid)
 }
 
 /**
- * RxMapAndDissociateMidFromContext() - take the context of a MID out
+ * RxMapAndDissociateMidFromContext() - remove the context of a MID
  * @MidAtlas: the atlas
- * @Mid: any value, as it came from the wire
+ * @Mid: any value from the wire
  * @ContextPointer: where to store the context, or %NULL if there is none
  *
- * mid_atlas_dissociate().  If several call this for one MID, one gets the context.
+ * Wraps mid_atlas_dissociate().  If several callers race for one MID, exactly one
+ * gets the context.
  *
  * Context: Any context but NMI.
  * Return: STATUS_SUCCESS, whether there was a context or not.
@@ -197,14 +199,15 @@ static inline NTSTATUS RxMapAndDissociateMidFromContext(PRX_MID_ATLAS MidAtlas,
  * RxReassociateMid() - give the MID of one context to another
  * @MidAtlas: the atlas
  * @Mid: the MID
- * @NewContext: the context that shall have it; see the top of this file
+ * @NewContext: the context that gets it; see the top of this file
  *
- * mid_atlas_reassociate(), which also returns the old context: a caller that does
- * not know it for certain should use that.
+ * Wraps mid_atlas_reassociate(), which also returns the old context.  Use that one
+ * if the old context is not known for certain.
  *
  * Context: Any context but NMI.
- * Return: STATUS_SUCCESS, also, with nothing stored, if @Mid has no context;
- * STATUS_UNSUCCESSFUL, with nothing stored, if @NewContext cannot be a context.
+ * Return: STATUS_SUCCESS, also if @Mid has no context (then nothing is stored);
+ * STATUS_UNSUCCESSFUL if @NewContext is %NULL or an error pointer (nothing is
+ * stored).
  */
 static inline NTSTATUS RxReassociateMid(PRX_MID_ATLAS MidAtlas, USHORT Mid,
 					PVOID NewContext)

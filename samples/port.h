@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * One client three times, to be read side by side (Documentation/porting.rst):
+ * The same client three times, to compare (Documentation/porting.rst):
  *
  *	port_idr.c	with an IDR and a lock
  *	port_xarray.c	with an XArray
  *	port_atlas.c	with an atlas
  *
- * They are built with the other samples, so that they stay what they claim to be.
+ * All three are built with the other samples, so they cannot go stale.
  */
 #ifndef _PORT_H
 #define _PORT_H
@@ -22,7 +22,7 @@ struct request {
 	u16 mid;
 };
 
-/* Each request is ended by exactly one of reply, cancel and reset. */
+/* Exactly one of reply, cancel and reset completes a request. */
 int request_begin(struct connection *c, struct request *req);
 void request_replied(struct connection *c, u16 mid);
 bool request_cancel(struct connection *c, struct request *req);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * After: an atlas.
+ * After: an atlas
  */
 #include <linux/err.h>
 #include <linux/module.h>

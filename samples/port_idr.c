@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Before: an IDR, a lock, and a count of what is in flight.
+ * Before: an IDR, a lock and a counter of the requests in flight
  */
 #include <linux/atomic.h>
 #include <linux/idr.h>
@@ -12,7 +12,7 @@
 #include "port.h"
 
 struct connection {
-	spinlock_t lock;	/* for @requests */
+	spinlock_t lock;	/* protects @requests */
 	struct idr requests;
 	atomic_t in_flight;
 	int max_mpx;

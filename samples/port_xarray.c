@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Before: an XArray, and a count of what is in flight.
+ * Before: an XArray and a counter of the requests in flight
  */
 #include <linux/atomic.h>
 #include <linux/module.h>

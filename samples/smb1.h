@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The little of SMB1 that the sample client speaks (MS-CIFS 2.2).
+ * The part of SMB1 that the sample client uses (MS-CIFS 2.2)
  *
- * On TCP each message follows four bytes: its kind, and its length in 24 bits,
- * both big-endian.  The message itself is little-endian.
+ * On TCP a header of four bytes precedes each message: 8 bits of type and 24 bits
+ * of length, big-endian.  The message itself is little-endian.
  */
 #ifndef _SMB1_H
 #define _SMB1_H
@@ -12,7 +12,7 @@
 #include <linux/types.h>
 
 #define NBSS_LENGTH		0x00ffffff
-#define NBSS_KEEPALIVE		0x85000000	/* an empty frame; a message has kind 0 */
+#define NBSS_KEEPALIVE		0x85000000	/* an empty frame; a message has type 0 */
 
 #define SMB_FRAME_MAX		SZ_64K
 
@@ -22,7 +22,7 @@
 #define SMB_FLAGS_REPLY		0x80
 #define SMB_FLAGS2_NT_STATUS	cpu_to_le16(0x4000)
 #define SMB_TID_NONE		cpu_to_le16(0xffff)
-#define SMB_MID_UNSOLICITED	0xffff		/* the server speaks unasked */
+#define SMB_MID_UNSOLICITED	0xffff		/* sent by the server without a request */
 
 struct smb_header {
 	__be32 magic;
@@ -40,7 +40,7 @@ struct smb_header {
 	u8 word_count;
 } __packed;
 
-/* The shortest message there is: no words, no bytes. */
+/* The shortest possible message: no words, no bytes */
 #define SMB_MESSAGE_MIN		(sizeof(struct smb_header) + sizeof(__le16))
 
 #define SMB_DIALECT		"\2NT LM 0.12"	/* 2: a dialect's name follows */
@@ -51,7 +51,7 @@ struct smb_negotiate_request {
 	char dialect[sizeof(SMB_DIALECT)];
 } __packed;
 
-/* With and without extended security the reply begins alike. */
+/* The reply begins alike with and without extended security. */
 #define SMB_NEGOTIATE_WORDS	17
 
 struct smb_negotiate_reply {
@@ -59,15 +59,15 @@ struct smb_negotiate_reply {
 	__le16 dialect;
 	u8 security_mode;
 	__le16 max_mpx;
-	/* what this client does not need */
+	/* this client ignores the rest */
 } __packed;
 
 #define SMB_ECHO_WORDS		1
 
-/* The request, and each of its replies. */
+/* The request and each of its replies */
 struct smb_echo {
 	struct smb_header header;
-	__le16 count;		/* replies wanted; in a reply its number, from 1 */
+	__le16 count;		/* request: number of replies; reply: its index, from 1 */
 	__le16 byte_count;
 	u8 data[];
 } __packed;
