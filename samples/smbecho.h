@@ -2,14 +2,13 @@
 /*
  * smbecho - a small SMB1 client on midatlas
  *
- * It keeps as many ECHO requests in flight as the server takes, and lives
- * through all that can become of them: replies, deadlines, submitters that are
- * killed, connections that die.
+ * It keeps as many ECHO requests in flight as the server allows, and handles every
+ * way in which a request can end: reply, timeout, killed submitter, lost connection.
  *
- *	smbecho_request.c	a request's life: what a client's author is here for
- *	smbecho_connection.c	the socket, its receiver, and what comes in
- *	smbecho_main.c		parameters, results, who submits; load and unload
- *	smb1.h			the messages
+ *	smbecho_request.c	the life of a request; start reading here
+ *	smbecho_connection.c	the socket, the receiver, incoming messages
+ *	smbecho_main.c		parameters, results, submitters; load and unload
+ *	smb1.h			message formats
  */
 #ifndef _SMBECHO_H
 #define _SMBECHO_H
@@ -28,14 +27,14 @@
 #include "midatlas.h"
 #include "smb1.h"
 
-/* What there is to count. */
+/* Counters */
 enum result {
-	/* The ends of requests.  Each has one. */
+	/* Each request ends in exactly one of these ways. */
 	REPLIED, TIMED_OUT, CANCELLED, RESET,
-	/* How else they leave the atlas: for another try, or to another context. */
+	/* Left the atlas, but goes on: sent again, or replaced by its successor. */
 	RESUBMITTED, REASSOCIATED,
 	REQUESTS, REPLIES, ABANDONED, DESTRUCTED, CONNECTIONS,
-	MISMATCHES,		/* answers to another question */
+	MISMATCHES,		/* replies that do not match their request */
 	UNSOLICITED, MALFORMED,
 	NR_RESULTS
 };
@@ -51,7 +50,7 @@ static inline void count(enum result what)
 
 void latency_note(u64 ns);
 
-/* The module's parameters. */
+/* The module parameters */
 struct options {
 	char *server;
 	unsigned int port;
@@ -73,39 +72,39 @@ static inline unsigned long timeout(void)
 	return msecs_to_jiffies(options.timeout_ms);
 }
 
-/* A client: one atlas, and one connection after the other. */
+/* A client: one atlas for a succession of connections */
 struct client {
 	struct mid_atlas *atlas;
 	struct sockaddr_storage server;
-	bool closing;			/* for good: no further tries */
+	bool closing;			/* no request is sent again */
 
-	struct mutex send_lock;		/* for one message at a time */
-	struct socket *sock;		/* changed under send_lock, by the receiver */
-	bool up;			/* under send_lock; requests may be sent */
+	struct mutex send_lock;		/* serializes messages on the socket */
+	struct socket *sock;		/* written by the receiver, under send_lock */
+	bool up;			/* requests may be sent; under send_lock */
 	wait_queue_head_t up_wait;
 
 	struct task_struct *receiver;
-	void *frame;			/* received last; the receiver's own */
-	unsigned int partial_replies;	/* the receiver's own, too */
-	unsigned long heard;		/* jiffies; when the last good reply came */
+	void *frame;			/* the last received; only for the receiver */
+	unsigned int partial_replies;	/* only for the receiver */
+	unsigned long heard;		/* time of the last good reply, in jiffies */
 	struct delayed_work sweep;
 };
 
-/* A request: the context of its MID. */
+/* A request.  The atlas maps its MID to this. */
 struct request {
 	struct kref ref;
-	struct rcu_head rcu;		/* who has just mapped it may still look */
+	struct rcu_head rcu;		/* lookups may still read it when it is freed */
 	struct completion done;
-	enum result how;		/* it left the atlas; good when it is done */
-	struct request *heir;		/* its successor if it was REASSOCIATED */
-	bool awaited;			/* by its submitter, who can try again */
+	enum result how;		/* it left the atlas; valid once it is done */
+	struct request *successor;	/* if it was REASSOCIATED */
+	bool awaited;			/* its submitter waits and can send it again */
 	unsigned int tries;
-	unsigned int wanted;		/* replies */
-	unsigned int got;		/* the receiver's, while in flight */
+	unsigned int wanted;		/* number of replies */
+	unsigned int got;		/* replies so far; written by the receiver */
 	u64 sent;			/* ns */
 	u16 mid;
 	size_t length;
-	u8 message[];			/* as it goes out */
+	u8 message[];			/* as sent */
 };
 
 struct request *request_create(size_t length, bool awaited);

@@ -3,12 +3,11 @@
  * The connection
  * ==============
  *
- * One thread connects, negotiates and receives, until the connection dies; then
- * it resets and begins again.  Everybody may send.
+ * One thread connects, negotiates and receives until the connection is lost.  Then
+ * it resets the client and connects again.  Any task may send.
  *
- * There is one atlas for all connections.  Its maximum is 1 for the NEGOTIATE,
- * and then what the server said it takes.  A reset goes back to 1 and claims what
- * is in flight:
+ * One atlas serves all connections.  Its maximum is 1 for the NEGOTIATE, then what
+ * the server allows.  A reset sets it back to 1 and claims the requests in flight:
  *
  *	T1: reset			T2: submitter
  *
@@ -17,10 +16,10 @@
  *	claim_all: gets T2's request
  *	connects, up = true
  *					locks send_lock
- *					m is not its own any more: does not send
+ *					m is no longer T2's: does not send
  *
- * Had T1's walk through the atlas passed m before T2 got it, T2 would send on the
- * new connection, or find that there is none and take its request back.
+ * If T1's claim_all has passed m before T2 gets it, T2 sends on the new connection,
+ * or finds that there is none and takes its request back.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -37,10 +36,10 @@
 
 #include "smbecho.h"
 
-#define RECONNECT_MIN	1		/* jiffies; doubled with each failure */
+#define RECONNECT_MIN	1		/* jiffies; doubled after each failure */
 #define RECONNECT_MAX	HZ
 
-/* What a socket call returned that did not succeed. */
+/* Maps the result of a failed socket call to an error code. */
 static int socket_error(int ret)
 {
 	if (ret == -EAGAIN || ret == -EINPROGRESS)
@@ -48,7 +47,7 @@ static int socket_error(int ret)
 	return ret ?: -ECONNRESET;
 }
 
-/* No more messages; the receiver notices. */
+/* Stops sending on this connection.  The receiver sees it and reconnects. */
 static void connection_break(struct client *c)
 {
 	lockdep_assert_held(&c->send_lock);
@@ -98,7 +97,7 @@ static int send_message(struct client *c, struct request *req)
 	if (sent > 0)
 		return 0;
 
-	/* All is well if the sender was killed before the first byte. */
+	/* The connection is intact if a signal came before the first byte. */
 	if (!signal_pending(current) || msg_data_left(&msg) < size)
 		connection_break(c);
 	return socket_error(sent);
@@ -116,7 +115,7 @@ int connection_send(struct client *c, struct request *req)
 	if (!may_send(c, req))
 		err = -ENOTCONN;
 	else if (mid_atlas_map(c->atlas, req->mid) != req)
-		err = -ESTALE;		/* somebody has ended it meanwhile */
+		err = -ESTALE;		/* another path has ended it */
 	else
 		err = send_message(c, req);
 	mutex_unlock(&c->send_lock);
@@ -142,7 +141,7 @@ static int receive(struct client *c, void *buf, size_t len)
 	return 0;
 }
 
-/* Returns the length of the message that is now in @c->frame. */
+/* Receives a message into @c->frame and returns its length. */
 static int receive_message(struct client *c)
 {
 	__be32 head;
@@ -156,7 +155,7 @@ static int receive_message(struct client *c)
 		len = be32_to_cpu(head);
 	} while (len == NBSS_KEEPALIVE);
 
-	/* Who has lost the frame's borders cannot find them again. */
+	/* The start of the next frame is unknown now. */
 	if ((len & ~NBSS_LENGTH) || len > SMB_FRAME_MAX) {
 		count(MALFORMED);
 		return -EPROTO;
@@ -185,14 +184,14 @@ static bool is_answer(const struct smb_echo *reply, int len,
 }
 
 /*
- * Nobody waits for this reply.  The atlas counts it as late, stale or unknown; if
- * it is late its MID can be used again.
+ * No request waits for this reply.  The atlas counts it as late, stale or unknown; a
+ * late reply frees its MID.
  */
 static void handle_stray(struct client *c, u16 mid)
 {
 	struct request *req = mid_atlas_dissociate(c->atlas, mid);
 
-	/* Has it got this MID since we looked?  Then the server has guessed. */
+	/* Associated since the lookup: the server has guessed its MID. */
 	if (req) {
 		count(MISMATCHES);
 		request_done(req, REPLIED);
@@ -209,7 +208,7 @@ static void handle_reply(struct client *c, int len, struct request *req)
 		WRITE_ONCE(c->heard, jiffies);
 		last = ++req->got == req->wanted;
 	} else {
-		count(MISMATCHES);	/* and ends it, as an error would */
+		count(MISMATCHES);	/* ends the request */
 	}
 	if (!last) {
 		if (options.reassociate_every &&
@@ -256,7 +255,7 @@ static int receive_replies(struct client *c)
 	}
 }
 
-/* Coming and going */
+/* Connecting and disconnecting */
 
 static int server_connect(struct client *c)
 {
@@ -270,7 +269,7 @@ static int server_connect(struct client *c)
 
 	sock->sk->sk_sndtimeo = timeout();
 	tcp_sock_set_nodelay(sock->sk);
-	/* void *, because the type of an address changed in 6.19. */
+	/* void *: Linux 6.19 changed the type of this parameter. */
 	err = kernel_connect(sock, (void *)&c->server, sizeof(c->server), 0);
 	if (err) {
 		sock_release(sock);
@@ -302,7 +301,7 @@ static struct request *negotiate_create(void)
 	return req;
 }
 
-/* Returns how many requests the server takes at a time, or why none. */
+/* Returns how many requests in flight the server allows, or an error. */
 static int negotiated(struct client *c, const struct request *req, int len)
 {
 	const struct smb_negotiate_reply *reply = c->frame;
@@ -354,7 +353,7 @@ static int connection_open(struct client *c)
 	WRITE_ONCE(c->up, true);
 	mutex_unlock(&c->send_lock);
 	wake_up_all(&c->up_wait);
-	pr_info_ratelimited("%pISpc: connected, takes %d requests at a time\n",
+	pr_info_ratelimited("%pISpc: connected, allows %d requests in flight\n",
 			    &c->server, ret);
 	return 0;
 }
@@ -365,7 +364,7 @@ static void connection_close(struct client *c)
 
 	if (!sock)
 		return;
-	/* Before the lock, because it gets a sender out of there. */
+	/* Before the lock: this ends the send of a task that holds it. */
 	kernel_sock_shutdown(sock, SHUT_RDWR);
 	mutex_lock(&c->send_lock);
 	WRITE_ONCE(c->up, false);
@@ -374,10 +373,10 @@ static void connection_close(struct client *c)
 	sock_release(sock);
 }
 
-/* What was in flight on the last connection has to try again on the next. */
+/* Claims the requests in flight.  Their submitters may send them again. */
 static void connection_reset(struct client *c)
 {
-	/* That ends the quarantines, too: no late reply can come any more. */
+	/* Also ends all quarantines: no late reply can come. */
 	mid_atlas_set_max(c->atlas, 1);
 	mid_atlas_claim_all(c->atlas, request_reset, c);
 }
@@ -395,11 +394,11 @@ static int receiver(void *data)
 			err = receive_replies(c);
 		}
 		connection_close(c);
-		/* What is in flight then is for the destructor. */
+		/* The destructor ends the requests that are still in flight. */
 		if (kthread_should_stop())
 			return 0;
 		if (delay == RECONNECT_MIN)
-			pr_info_ratelimited("%pISpc: error %d, connecting again\n",
+			pr_info_ratelimited("%pISpc: error %d, reconnecting\n",
 					    &c->server, err);
 		connection_reset(c);
 		schedule_timeout_interruptible(delay);
@@ -408,8 +407,9 @@ static int receiver(void *data)
 }
 
 /*
- * The deadlines.  A server that lets one pass, and gives no good reply for as long
- * again, is given up; a sender that waits for it does that by itself.
+ * Claims the requests whose deadline has passed.  If there were any, and the server
+ * has sent no good reply for two timeouts or does not answer the NEGOTIATE, breaks
+ * the connection.  A sender that holds the lock does that when its send times out.
  */
 static void sweep(struct work_struct *work)
 {
@@ -453,7 +453,7 @@ free_frame:
 	return err;
 }
 
-/* No further requests.  What is in flight has a second to be replied. */
+/* Stops new requests.  Waits up to a second for those in flight. */
 void client_close(struct client *c)
 {
 	WRITE_ONCE(c->closing, true);
@@ -461,7 +461,7 @@ void client_close(struct client *c)
 	mid_atlas_drain(c->atlas, HZ);
 }
 
-/* When there is no submitter any more: what is left goes to the destructor. */
+/* Requires that all submitters are gone.  The destructor ends all other requests. */
 void client_stop(struct client *c)
 {
 	thread_stop(c->receiver);

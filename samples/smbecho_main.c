@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * smbecho - parameters, results, and who submits
+ * smbecho - parameters, results, submitters
  *
- * Loading the module has @threads kernel threads submit @requests requests.  More
- * come from any process that writes a number to debugfs, smbecho/submit: it
- * sends so many requests, one after the other, and can be killed at any time.
- * If it opened the file with O_NONBLOCK it does not wait for the replies.
+ * When the module is loaded, @threads kernel threads submit @requests requests.  A
+ * process that writes a number N to smbecho/submit in debugfs submits N more, one
+ * after the other, and can be killed at any time.  If it opened the file with
+ * O_NONBLOCK, it does not wait for the replies.
  *
- * What happened can be read in smbecho/result.  At the end the kernel's log has
- * the sum: requests = replied + timed out + cancelled + reset.
+ * smbecho/result has the counters.  On unload the kernel log gets the balance:
+ * requests = replied + timed out + cancelled + reset.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -54,33 +54,33 @@ module_param_named(threads, options.threads, uint, 0444);
 MODULE_PARM_DESC(threads, "kernel threads that submit requests");
 
 module_param_named(requests, options.requests, uint, 0444);
-MODULE_PARM_DESC(requests, "requests that they submit");
+MODULE_PARM_DESC(requests, "requests that the kernel threads submit");
 
 module_param_named(payload, options.payload, uint, 0444);
-MODULE_PARM_DESC(payload, "bytes that each request has echoed");
+MODULE_PARM_DESC(payload, "bytes of payload of a request");
 
 module_param_named(echo_count, options.echo_count, uint, 0444);
-MODULE_PARM_DESC(echo_count, "replies to a request that wants several");
+MODULE_PARM_DESC(echo_count, "replies to a request that asks for several");
 
 module_param_named(several_every, options.several_every, uint, 0444);
-MODULE_PARM_DESC(several_every, "one request in so many wants several replies (0: none)");
+MODULE_PARM_DESC(several_every, "every Nth request asks for several replies (0: none)");
 
 module_param_named(reassociate_every, options.reassociate_every, uint, 0444);
-MODULE_PARM_DESC(reassociate_every, "one of those in so many changes its context in flight (0: none)");
+MODULE_PARM_DESC(reassociate_every, "every Nth partial reply replaces its request (0: none)");
 
 module_param_named(tries, options.tries, uint, 0444);
-MODULE_PARM_DESC(tries, "how often a request is sent if the connection dies");
+MODULE_PARM_DESC(tries, "how often a request is sent at most if its connection is lost");
 
 module_param_named(timeout_ms, options.timeout_ms, uint, 0444);
-MODULE_PARM_DESC(timeout_ms, "deadline of a request, of a wait for a MID, of a connect");
+MODULE_PARM_DESC(timeout_ms, "timeout of a request, of a wait for a MID and of a connect");
 
 module_param_named(quarantine_ms, options.quarantine_ms, uint, 0444);
-MODULE_PARM_DESC(quarantine_ms, "how long the MID of a killed request waits for its reply");
+MODULE_PARM_DESC(quarantine_ms, "how long the MID of a cancelled request stays busy for its reply");
 
 static struct client client;
 static struct task_struct *submitters[THREADS_MAX];
 static atomic_t submitters_left;
-static atomic_t writers;	/* processes that submit */
+static atomic_t writers;	/* processes in submit_write() */
 static atomic_t requests_left;
 static u64 started, finished;	/* ns */
 
@@ -120,7 +120,7 @@ static s64 requests_not_ended(void)
 	return result(REQUESTS) - ended;
 }
 
-/* Latencies, to within an eighth: eight buckets for each power of two. */
+/* Histogram of latencies, with eight buckets for each power of two */
 
 #define LATENCY_BUCKETS	(8 * 62)
 
@@ -151,7 +151,7 @@ static u64 latency_percentile(unsigned int percent)
 
 static int result_show(struct seq_file *m, void *unused)
 {
-	/* Pairs with submitter(): who reads "done" reads all that they did. */
+	/* Pairs with submitter(): if it reads "done", all their counts are visible. */
 	bool done = !atomic_read_acquire(&submitters_left);
 	u64 ns = (done ? finished : ktime_get_ns()) - started;
 	struct mid_atlas_stats stats;
@@ -195,7 +195,7 @@ static ssize_t submit_write(struct file *file, const char __user *buf,
 	return err ?: size;
 }
 
-/* The module stays as long as somebody has this open. */
+/* An open file keeps the module loaded. */
 static const struct file_operations submit_fops = {
 	.owner = THIS_MODULE,
 	.open = nonseekable_open,
@@ -209,13 +209,13 @@ static int submitter(void *unused)
 	       atomic_dec_if_positive(&requests_left) >= 0)
 		request_submit(&client, true);
 
-	/* The last one; pairs with result_show(). */
+	/* The last write is valid; pairs with result_show(). */
 	WRITE_ONCE(finished, ktime_get_ns());
 	atomic_dec_return_release(&submitters_left);
 	return 0;
 }
 
-/* Threads.  They may end by themselves, and are held until they are stopped. */
+/* Threads.  They may exit early; a reference keeps the task until thread_stop(). */
 
 struct task_struct *thread_start(int (*fn)(void *), void *data, const char *name)
 {
@@ -228,7 +228,7 @@ struct task_struct *thread_start(int (*fn)(void *), void *data, const char *name
 	return task;
 }
 
-/* kthread_stop() interrupts, like a signal, what the thread may wait for. */
+/* kthread_stop() interrupts the waits of a thread, as a signal does. */
 void thread_stop(struct task_struct *task)
 {
 	kthread_stop(task);
@@ -251,7 +251,7 @@ static int submitters_start(void)
 	return 0;
 }
 
-/* Who still waits for a reply is killed, as a process would be. */
+/* Kills the threads that still wait for a reply, like a process. */
 static void submitters_stop(void)
 {
 	unsigned int i;
@@ -347,5 +347,5 @@ static void __exit smbecho_exit(void)
 }
 module_exit(smbecho_exit);
 
-MODULE_DESCRIPTION("A small SMB1 client on midatlas: ECHO requests");
+MODULE_DESCRIPTION("Sample client of midatlas: SMB1 ECHO requests");
 MODULE_LICENSE("GPL");

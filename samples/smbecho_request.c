@@ -9,16 +9,16 @@
  *	    |                         | | +---abandon--------> submitter: cancelled
  *	    |                         | +-----claim_all------> receiver: reset
  *	    |                         |                            |
- *	    +------ another try ------|----------------------------+
+ *	    +------ sends again ------|----------------------------+
  *	                              +-------destroy--------> destructor: reset
  *
- * All of them may try to end one request at the same time.  The atlas gives it
- * to one, who says how it ended by request_done().  The others get NULL or false
- * and leave it alone.  So there is no lock, no flag and no list here.
+ * All of these paths may race to end one request.  The atlas gives it to exactly
+ * one of them, which records how it ended with request_done().  The others get NULL
+ * or false and leave the request alone.  So no lock, flag or list is needed here.
  *
- * There are two references to a request: its submitter's, and one that goes into
- * the atlas and comes out of it with the request.  The receiver takes a third
- * while it looks at a reply.
+ * A request has two references: the submitter's, and the atlas', which passes to the
+ * path that takes the request out.  The receiver takes a third one while it handles
+ * a reply.
  */
 
 #include <linux/atomic.h>
@@ -55,21 +55,21 @@ struct request *request_create(size_t length, bool awaited)
 	return req;
 }
 
-/* For what is still to come of @req: its copy, but for who uses it. */
+/* Copies @req for the replies still to come, without the references to it. */
 static struct request *request_clone(const struct request *req)
 {
-	struct request *heir = request_alloc(req->length);
+	struct request *successor = request_alloc(req->length);
 
-	if (!heir)
+	if (!successor)
 		return NULL;
-	heir->awaited = req->awaited;
-	heir->tries = req->tries;
-	heir->wanted = req->wanted;
-	heir->got = req->got;
-	heir->sent = req->sent;
-	heir->mid = req->mid;
-	memcpy(heir->message, req->message, req->length);
-	return heir;
+	successor->awaited = req->awaited;
+	successor->tries = req->tries;
+	successor->wanted = req->wanted;
+	successor->got = req->got;
+	successor->sent = req->sent;
+	successor->mid = req->mid;
+	memcpy(successor->message, req->message, req->length);
+	return successor;
 }
 
 bool request_get(void *ctx)
@@ -83,8 +83,8 @@ static void request_free(struct kref *ref)
 {
 	struct request *req = container_of(ref, struct request, ref);
 
-	if (req->heir)
-		request_put(req->heir);
+	if (req->successor)
+		request_put(req->successor);
 	kfree_rcu(req, rcu);
 }
 
@@ -96,12 +96,12 @@ void request_put(void *ctx)
 }
 
 /*
- * The request has left the atlas, or never got in.  Only who has taken it out
- * may say so; the atlas' reference goes.
+ * Completes a request that has left the atlas or never entered it, and drops the
+ * atlas' reference.  Only the path that took the request out may call this.
  */
 void request_done(struct request *req, enum result how)
 {
-	WARN_ON_ONCE(completion_done(&req->done));	/* exactly once */
+	WARN_ON_ONCE(completion_done(&req->done));	/* completed twice */
 	count(how);
 	req->how = how;
 	complete_all(&req->done);
@@ -129,7 +129,7 @@ static enum result how_ended(struct client *c, struct request *req, int err)
 	}
 }
 
-/* Ends the request, unless somebody else does. */
+/* Ends the request, unless another path has claimed it. */
 bool request_finish(struct client *c, struct request *req, int err)
 {
 	if (!mid_atlas_dissociate_if(c->atlas, req->mid, req))
@@ -138,26 +138,26 @@ bool request_finish(struct client *c, struct request *req, int err)
 	return true;
 }
 
-/* To mid_atlas_claim_older(): the deadline has passed. */
+/* Callback of mid_atlas_claim_older(): the deadline has passed. */
 void request_timed_out(void *ctx, u16 mid, void *client)
 {
 	request_done(ctx, TIMED_OUT);
 }
 
-/* To mid_atlas_claim_all(): the connection is gone. */
+/* Callback of mid_atlas_claim_all(): the connection was lost. */
 void request_reset(void *ctx, u16 mid, void *client)
 {
 	request_done(ctx, how_ended(client, ctx, -ECONNRESET));
 }
 
-/* To mid_atlas_destroy(): so is the client. */
+/* Callback of mid_atlas_destroy(): the client is being torn down. */
 void request_destruct(void *ctx, u16 mid, void *client)
 {
 	count(DESTRUCTED);
 	request_done(ctx, RESET);
 }
 
-/* Gets a MID for the request and sends it.  Should that fail it is done. */
+/* Gets a MID for the request and sends it.  On failure the request has ended. */
 int request_issue(struct client *c, struct request *req)
 {
 	int err;
@@ -172,7 +172,7 @@ int request_issue(struct client *c, struct request *req)
 		return err;
 	}
 
-	/* From here on others may end it, as soon as it has its MID. */
+	/* The request has its MID: from here on another path may end it. */
 	err = connection_send(c, req);
 	if (err)
 		request_finish(c, req, err);
@@ -180,30 +180,30 @@ int request_issue(struct client *c, struct request *req)
 }
 
 /*
- * Gives the MID to another context, as in a client that hands what is still to
- * come to somebody else.  That it is still @req's is known because MIDs rest:
- * no other request can have got it since the receiver looked.
+ * Gives the MID to a successor, as a client does that hands the remaining replies
+ * to another request.  The request that is replaced is @req: a MID is not reused
+ * so soon that another request could have got it since the lookup.
  */
 void request_replace(struct client *c, struct request *req)
 {
-	struct request *heir = request_clone(req);
+	struct request *successor = request_clone(req);
 	struct request *old;
 
-	if (!heir)
-		return;			/* then it goes on as it is */
-	kref_get(&heir->ref);		/* one for @req, one for the atlas */
-	old = mid_atlas_reassociate(c->atlas, req->mid, heir);
+	if (!successor)
+		return;			/* @req keeps its MID */
+	kref_get(&successor->ref);	/* one for @req, one for the atlas */
+	old = mid_atlas_reassociate(c->atlas, req->mid, successor);
 	if (!old) {			/* it has just ended */
-		request_put(heir);
-		request_put(heir);
+		request_put(successor);
+		request_put(successor);
 		return;
 	}
 	WARN_ON_ONCE(old != req);
-	old->heir = heir;
+	old->successor = successor;
 	request_done(old, REASSOCIATED);
 }
 
-/* The submitter was killed.  Its MID stays taken for a late reply. */
+/* The submitter was killed.  The MID stays busy for a late reply. */
 static void request_cancel(struct client *c, struct request *req)
 {
 	if (mid_atlas_abandon(c->atlas, req->mid, req,
@@ -213,27 +213,27 @@ static void request_cancel(struct client *c, struct request *req)
 	}
 }
 
-/* Waits until the request is done, or else the one that took its place. */
+/* Waits until the request, or its last successor, is done.  Returns that one. */
 static struct request *request_await(struct client *c, struct request *req)
 {
-	struct request *heir;
+	struct request *successor;
 
 	for (;;) {
 		if (wait_for_completion_killable(&req->done)) {
 			request_cancel(c, req);
-			/* Who else has it is about to end it: not for long. */
+			/* Any other path that claimed it is about to complete it. */
 			wait_for_completion(&req->done);
 		}
-		heir = req->heir;
-		if (!heir)
+		successor = req->successor;
+		if (!successor)
 			return req;
-		request_get(heir);
+		request_get(successor);
 		request_put(req);
-		req = heir;
+		req = successor;
 	}
 }
 
-/* An ECHO request, with a payload that no other has. */
+/* An ECHO request with a unique payload */
 static struct request *echo_create(bool awaited)
 {
 	static atomic_t last_serial;
@@ -263,9 +263,9 @@ static struct request *echo_create(bool awaited)
 }
 
 /*
- * One request, from its first try to its end; without @wait it is on its own
- * once it is sent.  Returns -EINTR if the task was killed, else 0: however it
- * ended, it has been counted.
+ * Sends one request, and again if its connection is lost, until it has ended.
+ * Without @wait, returns once it is sent.  Returns -ENOMEM, -EINTR if the task was
+ * killed, else 0: the counters tell how the request ended.
  */
 int request_submit(struct client *c, bool wait)
 {
