@@ -82,7 +82,6 @@ struct worker {
 	struct request irq_request;
 	atomic_t irq_request_in;	/* the atlas */
 	struct rnd_state irq_rnd;
-	unsigned long irq_done;
 };
 
 /* One atlas, from create to destroy. */
@@ -203,7 +202,7 @@ static void work_in_irq(void *arg)
 	if (ctx)
 		request_look(ctx, mid, NULL);
 	rcu_read_unlock();
-	w->irq_done++;
+	w->done[IN_HARDIRQ]++;
 
 	if (round.grows)
 		return;
@@ -215,7 +214,7 @@ static void work_in_irq(void *arg)
 		if (mid_atlas_associate(round.atlas, req, &req->mid, GFP_NOWAIT))
 			atomic_set(&w->irq_request_in, 0);
 	}
-	w->irq_done++;
+	w->done[IN_HARDIRQ]++;
 }
 
 static void work_in_irq_work(struct irq_work *irq_work)
@@ -431,7 +430,7 @@ static int round_run(void)
 
 	init_completion(&round.all_done);
 	atomic_set(&round.running, 1);
-	for (i = 0; i < threads && !err; i++) {
+	for (i = 0; i < threads; i++) {
 		task = kthread_create(work, &workers[i], KBUILD_MODNAME "/%u", i);
 		if (IS_ERR(task)) {
 			err = PTR_ERR(task);
@@ -452,15 +451,15 @@ static int round_run(void)
 static void round_end(void)
 {
 	struct mid_atlas_stats stats;
-	unsigned int i;
+	struct request *req;
+	struct worker *w;
 
-	for (i = 0; i < threads; i++) {
-		if (atomic_read_acquire(&workers[i].irq_request_in) &&
-		    mid_atlas_dissociate_if(round.atlas, workers[i].irq_request.mid,
-					    &workers[i].irq_request))
-			request_claimed(&workers[i].irq_request,
-					workers[i].irq_request.mid, NULL);
-		CHECK(!atomic_read(&workers[i].irq_request_in));
+	for (w = workers; w < workers + threads; w++) {
+		req = &w->irq_request;
+		if (atomic_read_acquire(&w->irq_request_in) &&
+		    mid_atlas_dissociate_if(round.atlas, req->mid, req))
+			request_claimed(req, req->mid, NULL);
+		CHECK(!atomic_read(&w->irq_request_in));
 	}
 	if (round.emptied) {
 		/* Heirs have nobody but the atlas. */
@@ -484,7 +483,7 @@ static unsigned long sum(enum op op)
 	unsigned int i;
 
 	for (i = 0; i < threads; i++)
-		n += op == IN_HARDIRQ ? workers[i].irq_done : workers[i].done[op];
+		n += workers[i].done[op];
 	return n;
 }
 
