@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * midatlas_stress - all calls of midatlas.h at once, by many, for long
+ * midatlas_stress - concurrency stress test of the calls of midatlas.h
  *
- * The KUnit tests look at one promise at a time and need a kernel that was built
- * for them.  This one needs nothing but a kernel with modules: loading it makes
- * @operations calls, in one atlas after the other, from threads and from hard
- * interrupts, and fails with -EIO if anything was wrong.  So it can run on every
- * kernel that people use, and below every sanitizer.
+ * The KUnit tests check one promise at a time and need a kernel with KUnit.  This
+ * module only needs a kernel with modules, so it runs on distribution kernels and
+ * under every sanitizer.  Loading it makes @operations calls, on one atlas after the
+ * other, from threads and from hard interrupts.  It fails with -EIO if a check fails.
  *
- * A context is a request with a reference count, freed after a grace period.  What
- * can go wrong is seen in it: that it comes out of the atlas twice (@left), that a
- * MID leads to another one's (@mid), that it is gone (@magic), that it never came
- * out (the count of all requests at the end).
+ * The atlas holds requests with a reference count, freed after a grace period.  A
+ * request detects if it leaves the atlas twice (@left), if it is found by a MID that
+ * is not its own (@mid), and if it is used after it was freed (@magic).  The number
+ * of requests at the end of a round shows if one never left.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -33,23 +32,23 @@
 
 #define MAGIC		0x6d69645f
 #define THREADS_MAX	64
-#define HELD		8	/* requests that a thread has in flight */
-#define SEEN		16	/* MIDs that were handed out last: to fight for */
-#define PER_ATLAS	50000	/* calls */
+#define HELD		8	/* requests in flight per thread */
+#define SEEN		16	/* recent MIDs that all threads use */
+#define PER_ATLAS	50000	/* calls per atlas */
 
 static unsigned long operations = 1000000;
 module_param(operations, ulong, 0444);
-MODULE_PARM_DESC(operations, "calls to make");
+MODULE_PARM_DESC(operations, "number of calls");
 
 static unsigned int threads;
 module_param(threads, uint, 0444);
-MODULE_PARM_DESC(threads, "threads that make them (0: two for each CPU)");
+MODULE_PARM_DESC(threads, "number of threads (0: two per CPU)");
 
 static unsigned int seed = 20020829;
 module_param(seed, uint, 0444);
-MODULE_PARM_DESC(seed, "seed of the random choices");
+MODULE_PARM_DESC(seed, "seed of the random number generators");
 
-/* What is called, and counted. */
+/* The operations, to choose from and to count */
 enum op {
 	ASSOCIATE, WAIT, MAP, GET, DISSOCIATE, DISSOCIATE_IF, REASSOCIATE, ABANDON,
 	FOR_EACH, CLAIM_ALL, CLAIM_OLDER, SET_MAX, STATS, IN_HARDIRQ,
@@ -67,9 +66,9 @@ struct worker;
 struct request {
 	unsigned int magic;
 	struct kref ref;
-	atomic_t left;			/* the atlas; exactly once */
+	atomic_t left;			/* has left the atlas */
 	u16 mid;
-	struct worker *owner;		/* of one that is part of a worker, or NULL */
+	struct worker *owner;		/* if this is its irq_request, else NULL */
 	struct rcu_head rcu;
 };
 
@@ -80,18 +79,18 @@ struct worker {
 	unsigned long done[NR_OPS];
 	struct irq_work irq_work;
 	struct request irq_request;
-	atomic_t irq_request_in;	/* the atlas */
+	atomic_t irq_request_in;	/* irq_request is in the atlas */
 	struct rnd_state irq_rnd;
 };
 
-/* One atlas, from create to destroy. */
+/* A round: one atlas, from create to destroy */
 static struct {
 	struct mid_atlas *atlas;
 	unsigned int max;
-	bool grows;			/* then it may allocate */
-	bool emptied;			/* before it is destroyed */
-	bool shut;			/* while the calls go on */
-	unsigned long quota;		/* calls for each worker */
+	bool grows;			/* associate may allocate */
+	bool emptied;			/* all MIDs are freed before destroy */
+	bool shut;			/* drain is called while workers run */
+	unsigned long quota;		/* calls per worker */
 	atomic_t running;
 	struct completion all_done;
 } round;
@@ -99,11 +98,11 @@ static struct {
 static struct worker *workers;
 static u16 seen[SEEN];
 static atomic_t wrong;
-static atomic_long_t requests;		/* there are, now */
+static atomic_long_t requests;		/* that are allocated */
 
 #define CHECK(ok) do {							\
 	if (!(ok) && atomic_inc_return(&wrong) <= 10)			\
-		pr_err("%s, line %d: not (%s)\n", __func__, __LINE__, #ok); \
+		pr_err("%s, line %d: failed: %s\n", __func__, __LINE__, #ok); \
 } while (0)
 
 /* Requests */
@@ -150,7 +149,7 @@ static void request_put(void *ctx)
 	kref_put(&req->ref, request_release);
 }
 
-/* It came out of the atlas: whoever calls this is the only one. */
+/* The request left the atlas, and the caller owns it. */
 static void request_claimed(void *ctx, u16 mid, void *unused)
 {
 	struct request *req = ctx;
@@ -164,17 +163,17 @@ static void request_claimed(void *ctx, u16 mid, void *unused)
 		request_put(req);
 }
 
-/* A look at what is in the atlas; it may leave meanwhile, but not be freed. */
-static void request_look(void *ctx, u16 mid, void *unused)
+/* Checks a request that was looked up.  It may leave the atlas, but is not freed. */
+static void request_check(void *ctx, u16 mid, void *unused)
 {
 	struct request *req = ctx;
 
 	CHECK(READ_ONCE(req->magic) == MAGIC);
-	/* Those of interrupts are used again, without a grace period. */
+	/* An irq_request is reused without a grace period. */
 	CHECK(req->owner || req->mid == mid);
 }
 
-/* Any value, but in most cases one that may be in use. */
+/* Any value, but usually one that may be in use. */
 static u16 some_mid(struct rnd_state *rnd)
 {
 	u32 r = prandom_u32_state(rnd);
@@ -188,7 +187,7 @@ static void note_mid(struct rnd_state *rnd, u16 mid)
 	WRITE_ONCE(seen[prandom_u32_state(rnd) % SEEN], mid);
 }
 
-/* Hard interrupts, of whatever a CPU is doing */
+/* Hard interrupts, in any state of a CPU */
 
 static void work_in_irq(void *arg)
 {
@@ -200,7 +199,7 @@ static void work_in_irq(void *arg)
 	rcu_read_lock();
 	ctx = mid_atlas_map(round.atlas, mid);
 	if (ctx)
-		request_look(ctx, mid, NULL);
+		request_check(ctx, mid, NULL);
 	rcu_read_unlock();
 	w->done[IN_HARDIRQ]++;
 
@@ -222,7 +221,7 @@ static void work_in_irq_work(struct irq_work *irq_work)
 	work_in_irq(container_of(irq_work, struct worker, irq_work));
 }
 
-/* This CPU by itself, or any by another one. */
+/* By irq_work on this CPU, or by a function call on any CPU */
 static void interrupt_some_cpu(struct worker *w)
 {
 	unsigned int nth = prandom_u32_state(&w->rnd) % (num_online_cpus() + 1);
@@ -236,7 +235,7 @@ static void interrupt_some_cpu(struct worker *w)
 	}
 }
 
-/* Threads.  Each of these makes one call, most of them for a request of their own. */
+/* Threads.  Each work_*() function makes one call. */
 
 static void work_drop(struct request **held)
 {
@@ -304,37 +303,37 @@ static void work_map(struct worker *w, enum op op)
 					    request_put);
 		if (!ctx)
 			return;
-		request_look(ctx, mid, NULL);
+		request_check(ctx, mid, NULL);
 		request_put(ctx);
 		return;
 	}
 	rcu_read_lock();
 	ctx = mid_atlas_map(round.atlas, mid);
 	if (ctx)
-		request_look(ctx, mid, NULL);
+		request_check(ctx, mid, NULL);
 	rcu_read_unlock();
 }
 
-/* Whatever has the MID, a new one takes its place. */
+/* A new request replaces the one that has the MID. */
 static void work_reassociate(struct worker *w)
 {
-	struct request *heir = request_create(1);
+	struct request *successor = request_create(1);
 	u16 mid = some_mid(&w->rnd);
 	void *old;
 
-	if (!heir)
+	if (!successor)
 		return;
-	heir->mid = mid;
-	old = mid_atlas_reassociate(round.atlas, mid, heir);
+	successor->mid = mid;
+	old = mid_atlas_reassociate(round.atlas, mid, successor);
 	w->done[REASSOCIATE]++;
 	CHECK(!IS_ERR(old));
 	if (old)
 		request_claimed(old, mid, NULL);
 	else
-		request_put(heir);
+		request_put(successor);
 }
 
-/* What walks through all of the atlas, or changes it */
+/* Calls that visit all of the atlas or change its limit */
 static void work_on_all(struct worker *w, enum op op)
 {
 	struct mid_atlas_stats stats;
@@ -342,7 +341,7 @@ static void work_on_all(struct worker *w, enum op op)
 	w->done[op]++;
 	switch (op) {
 	case FOR_EACH:
-		mid_atlas_for_each(round.atlas, request_look, NULL);
+		mid_atlas_for_each(round.atlas, request_check, NULL);
 		break;
 	case CLAIM_ALL:
 		mid_atlas_claim_all(round.atlas, request_claimed, NULL);
@@ -405,9 +404,9 @@ static int work(void *data)
 	return 0;
 }
 
-/* A round */
+/* Rounds */
 
-/* A few MIDs that are fought for, or many that a table has to grow for. */
+/* Few MIDs, for contention, or a table that has to grow. */
 static int round_create(struct rnd_state *rnd, unsigned int nr)
 {
 	u32 r = prandom_u32_state(rnd);
@@ -441,13 +440,13 @@ static int round_run(void)
 	}
 	if (atomic_dec_and_test(&round.running))
 		complete(&round.all_done);
-	/* In bits, for those who watch over tasks that sleep for minutes. */
+	/* Short waits: the hung task detector must not report this task. */
 	while (!wait_for_completion_timeout(&round.all_done, 10 * HZ))
 		;
 	return err;
 }
 
-/* What the workers left in is for drain, whose quarantines end, or for destroy. */
+/* Checks that all requests come out: by claim_all and drain, or by destroy. */
 static void round_end(void)
 {
 	struct mid_atlas_stats stats;
@@ -462,7 +461,7 @@ static void round_end(void)
 		CHECK(!atomic_read(&w->irq_request_in));
 	}
 	if (round.emptied) {
-		/* Heirs have nobody but the atlas. */
+		/* No worker holds a reference to a successor. */
 		mid_atlas_claim_all(round.atlas, request_claimed, NULL);
 		CHECK(!mid_atlas_drain(round.atlas, 10 * HZ));
 	}
@@ -475,7 +474,7 @@ static void round_end(void)
 	CHECK(!atomic_long_read(&requests));
 }
 
-/* All of it */
+/* The test */
 
 static unsigned long sum(enum op op)
 {
@@ -557,5 +556,5 @@ static void __exit midatlas_stress_exit(void)
 }
 module_exit(midatlas_stress_exit);
 
-MODULE_DESCRIPTION("Stress test of the Multiplex ID atlas");
+MODULE_DESCRIPTION("Concurrency stress test of the MID atlas");
 MODULE_LICENSE("GPL");
