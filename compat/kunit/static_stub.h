@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * For kernels before 6.3, whose KUnit has no static stubs.  The folder compat/
- * is searched last: a kernel that has the header never sees this one.
+ * For kernels before 6.3, whose KUnit has no static stubs.  The directory compat/ is
+ * searched last, so a kernel that has the header uses its own.
  */
 #ifndef _COMPAT_KUNIT_STATIC_STUB_H
 #define _COMPAT_KUNIT_STATIC_STUB_H
