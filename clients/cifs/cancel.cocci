@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// A task that gives up leaves its request in flight, with a callback that wakes
-// nobody, and gives back its own reference. The atlas has one, too: that one is for
-// whoever claims the request, so nothing is handed over that could get lost.
+// A task that gives up leaves its request in flight, with a callback that wakes no
+// task, and drops its own reference. The atlas' reference goes to the path that claims
+// the request, so no reference has to be handed over.
 
 @cancel@
 identifier mid, i;

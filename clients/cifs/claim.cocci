@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// Who ends a request claims it first, and then touches it; who does not get it
-// leaves it alone.
+// A path that ends a request claims it before it touches it. If the claim fails, it
+// leaves the request alone.
 
 @dequeue@
 typedef bool;
@@ -40,7 +40,7 @@ identifier server, mid;
  	...
  }
 
-// A reply in a buffer of cifsd's
+// A reply in one of cifsd's buffers
 @handle@
 identifier server, mid, buf, malformed;
 @@
@@ -67,7 +67,7 @@ expression mid, server, buf, rc;
 -return 0;
 +return handle_mid(mid, server, buf, rc);
 
-// The last part of a reply in several
+// The last part of a reply in several parts
 @last_part@
 expression server, mid, e;
 @@
@@ -75,8 +75,8 @@ expression server, mid, e;
 -dequeue_mid(server, mid, e);
 +mid->multiEnd = dequeue_mid(server, mid, e);
 
-// Data that cifsd read off the socket. If it lost the socket meanwhile, the mid is
-// in flight still, or was claimed by the reset.
+// Data that cifsd discards from the socket. If the socket is lost meanwhile, the mid
+// is still in flight, or the reset has claimed it.
 @discarded@
 expression server, mid, e;
 identifier length;
@@ -98,9 +98,9 @@ expression server, mid;
  ...>
  }
 
-// Data that was encrypted, and is copied. What does not end the request is known
-// before the claim, so that a worker need never put one back; from then on the
-// request always ends.
+// Decrypted data is copied. The checks that leave the request in flight come before
+// the claim, so a worker never has to put a request back. After the claim the request
+// always ends.
 @read_claim@
 identifier server, mid;
 @@
@@ -155,7 +155,7 @@ identifier rc;
  ...>
  }
 
-// Who sent a request and sees how it ended
+// The sender of a request reads how it ended
 
 @waiting@
 expression mid;
@@ -180,14 +180,14 @@ identifier server, mid;
  ...>
  }
 
-// A reply is ready when all of it can be seen.
+// The reply must be visible before the state says that it is ready.
 @ready@
 expression mid;
 @@
 -mid->mid_state = MID_RESPONSE_READY
 +smp_store_release(&mid->mid_state, MID_RESPONSE_READY)
 
-// A frame in several parts can go wrong after some of them have been claimed.
+// A frame of several parts can fail after some of its mids have been claimed.
 @failed_frame@
 symbol length, num_mids;
 expression server;

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# What comments say about the queue that is gone.
+# Updates comments that describe the removed queue.
 s,[[:space:]]*/\* multiplex id - rotating counter\, protected by mid_counter_lock \*/,,
 s,still be on the pending_mid_q,still be in flight,
 /^ \* TCP_Server_Info->mid_queue_lock/d

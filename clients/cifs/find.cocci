@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// A reply's id is looked up, not searched for.
+// Looks up a reply's id in the atlas or window instead of searching the queue.
 
 @find_smb1@
 iterator name list_for_each_entry;
@@ -17,10 +17,10 @@ identifier server, buffer, buf, mid;
 +return cifs_mid_find(server, 0, get_mid(buf), cpu_to_le16(buf->Command));
  }
 
-// Each SMB2 reply comes by here once, found or not: so this is where the window
-// learns what it grants.
-// To find and to take out were one when the reply was decrypted by a worker. Now
-// the epoch is what the worker knows more: the connection that the reply came on.
+// Each SMB2 reply passes here exactly once, so this is where the window gets the
+// credits that the server grants.
+// For a reply that a worker decrypts, cifs found and dequeued the mid in one step.
+// Now the worker passes the epoch instead: the connection that the reply came on.
 @find_smb2@
 iterator name list_for_each_entry;
 typedef __u64, u32;
@@ -71,7 +71,7 @@ expression dw, s;
  dw->server = s;
 +dw->epoch = cifs_mids_epoch(s);
 
-// The credits, too, are those of the connection that the reply came on.
+// Its credits count for the connection that the reply came on, too.
 @offload_finds@
 expression dw, mid;
 @@

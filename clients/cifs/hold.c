@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * hold - keeps requests in flight on a cifs mount and times small ones beside them
+ * hold - keeps requests in flight on a cifs mount and times small reads meanwhile
  *
  *	hold notify DIR COUNT FILE READS
  *	hold lock LOCKED COUNT FILE READS
  *	hold keep LOCKED
  *
- * COUNT threads wait for a change in DIR, or for a lock on a byte of LOCKED each,
- * which a "hold keep" on another mount has locked.  When that many requests are in
- * flight, one page of FILE is read from the server READS times, at least 20.  Prints
- * what a read took, in ns: median, 99th percentile and average, and the CPU time of
- * cifsd for each, the median of batches: another guest of the host may have the CPU
- * meanwhile.
- * The threads are then killed.
+ * notify: COUNT threads wait for a change in DIR.  lock: COUNT threads each wait for a
+ * lock on a byte of LOCKED, which a "hold keep" on another mount has locked.  When all
+ * these requests are in flight, reads one page of FILE from the server READS times (at
+ * least 20).  Prints the time of a read in ns: median, 99th percentile and average.
+ * The fourth number is the CPU time of cifsd per read, also in ns: the median of the
+ * batches, because the host may run another guest during some of them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -28,14 +27,14 @@
 #include <unistd.h>
 
 #define PAGE	4096
-#define BATCH	20	/* reads after which the clock of cifsd is looked at */
+#define BATCH	20	/* reads between two readings of cifsd's clock */
 #define PATIENCE 120	/* seconds */
 
 /* As in the kernel's fs/smb/client/cifs_ioctl.h: a filter and a flag, packed */
 #define CIFS_IOC_NOTIFY	_IOW(0xcf, 9, unsigned char[5])
 
-static int held;	/* what the threads wait at */
-static bool locks;	/* for a lock there, not for a change */
+static int held;	/* file descriptor that the threads wait on */
+static bool locks;	/* they wait for a lock, else for a change */
 
 static void die(const char *what)
 {
@@ -87,7 +86,7 @@ static void hold_all(long count)
 	}
 }
 
-/* How many requests cifs has in flight, on all connections */
+/* The number of requests in flight of all cifs connections */
 static long in_flight(void)
 {
 	FILE *stats = fopen("/proc/fs/cifs/Stats", "r");
@@ -124,7 +123,7 @@ static long now(void)
 	return ts.tv_sec * 1000000000L + ts.tv_nsec;
 }
 
-/* Leaves the clocks of the threads of cifs that receive, and returns how many. */
+/* Stores the CPU clocks of the receiver threads, and returns their number. */
 static int cifsd_clocks(clockid_t *clocks, int max)
 {
 	FILE *stats = popen("cat /proc/[0-9]*/stat 2>/dev/null", "r");
@@ -142,7 +141,7 @@ static int cifsd_clocks(clockid_t *clocks, int max)
 	return n;
 }
 
-/* What they have used of the CPUs, in ns */
+/* Their total CPU time, in ns */
 static long cifsd_time(const clockid_t *clocks, int n)
 {
 	struct timespec ts;

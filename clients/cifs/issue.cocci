@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// A request gets its id when its mid exists, and not before: at the end of the
-// mid's allocation, under the send mutex. An id that was not sent goes back: that
-// one, not one for each request, and in any order.
+// A request gets its id at the end of the mid's allocation, under the send mutex, and
+// not earlier. Each mid returns exactly its own ids if it is not sent. The order does
+// not matter.
 
 @smb1_mid@
 identifier hdr, server, entry;
@@ -102,13 +102,13 @@ identifier put = {delete_mid, release_mid};
  	...
  }
 
-// No id was taken yet where there is no mid.
+// Without a mid no id has been taken.
 @no_mid@
 expression server, hdr;
 @@
 -revert_current_mid_from_hdr(server, hdr);
 
-// The first @n of a compound were set up, one more could not be.
+// The first @n mids of a compound were set up, the next one failed.
 @unsent_part@
 expression server, n;
 identifier i, mid;
@@ -133,7 +133,7 @@ identifier i, mid;
  	...
  }
 
-// If it was claimed, its callback has been told: the caller must not be as well.
+// If another path claimed it, its callback reports the error: return none here.
 @unsent_async@
 expression server, n, e, mid;
 @@
@@ -147,7 +147,7 @@ expression server, n, e, mid;
 +		rc = 0;
  }
 
-// Only a request whose callback is in place can be answered.
+// A reply must find a request only when its callback is set.
 @submit_async@
 expression server, mid;
 @@
@@ -169,7 +169,7 @@ statement S;
  	mid[i]->callback = ...;
 +cifs_mid_submit(mid[i]);
 
-// A connection begins with MessageId 0 because its window does.
+// The window of a new connection starts at MessageId 0 by itself.
 @negotiate@
 expression server;
 @@
@@ -177,7 +177,7 @@ expression server;
 -server->current_mid = 0;
 -spin_unlock(&server->mid_counter_lock);
 
-// What made up ids before
+// The code that made ids before
 
 @early_smb1_if@
 expression E, hdr, server;

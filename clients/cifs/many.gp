@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # gnuplot -e "dir='DIR'" many.gp: plots DIR/many.txt, the table that "cifs.sh many"
-# makes, as DIR/many.svg. Its columns: what waits, dialect, variant, how many, and of
-# a small read median, 99th percentile, average and cifsd's CPU time, in ns.
+# writes, as DIR/many.svg. Columns: kind of the waiting requests, dialect, variant,
+# number of waiting requests; then, for a small read and in ns: median, 99th
+# percentile, average, CPU time of cifsd.
 
 set terminal svg size 900,420 font 'sans,12' background 'white'
 set output dir.'/many.svg'

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// The end of a connection claims what is in flight, whatever state it is in.
+// The end of a connection claims all requests in flight, in any state.
 
 @reconnect@
 iterator name list_for_each_entry_safe;
@@ -20,7 +20,8 @@ identifier mid, nmid, list;
 -list_for_each_entry_safe(mid, nmid, &list, qhead) { ... }
 +cifs_mids_complete(server, &list, MID_RETRY_NEEDED, 0);
 
-// The server wants NetBIOS: the NEGOTIATE in flight gets what the reconnect returns.
+// The server wants NetBIOS: the NEGOTIATE in flight ends with the result of the
+// reconnect.
 @netbios@
 iterator name list_for_each_entry_safe;
 expression server;
@@ -38,7 +39,7 @@ identifier mid, nmid, list, mid_rc;
 -}
 +cifs_mids_complete(server, &list, MID_RC, mid_rc);
 
-// Unmount. A worker may still be decrypting a reply, and would look it up.
+// Unmount. A worker that still decrypts a reply would look up its mid: wait for it.
 @exit@
 identifier server;
 @@

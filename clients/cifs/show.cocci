@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// What people see: /proc/fs/cifs/DebugData, the debug log and tracepoints.
+// Diagnostics: /proc/fs/cifs/DebugData, the debug log and tracepoints
 
 @debug_data@
 iterator name list_for_each_entry;
@@ -25,7 +25,7 @@ identifier mid;
  ...>
  }
 
-// The same in the log, for CONFIG_CIFS_DEBUG2: inflight.c has it.
+// The same list in the log, for CONFIG_CIFS_DEBUG2. inflight.c has its replacement.
 @dump@
 @@
 -cifs_dump_mids(...) { ... }

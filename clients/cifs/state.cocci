@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// What a connection and a request consist of: the queue, its locks and the MID
-// counter leave struct TCP_Server_Info; an atlas (SMB1) or a window (SMB2/3) takes
-// their place.
+// The members of a connection and of a request. An atlas (SMB1) or a window (SMB2/3)
+// replaces the queue, its locks and the MID counter in struct TCP_Server_Info.
 
 @glue@
 @@
@@ -24,8 +23,8 @@ typedef __u64;
  ...
  };
 
-// The flags had one word for all, which cifsd and a task that gives up wrote under
-// different locks or none: each could undo what the other did.
+// The flags shared one word. cifsd and a task that gives up wrote it under different
+// locks or none, so each could overwrite the other's flag.
 @mid_fields@
 typedef u32;
 @@
@@ -76,7 +75,7 @@ struct TCP_Server_Info *server;
 +cifs_mids_destroy(server);
  kfree_sensitive(server);
 
-// Lookups take no lock, so a mid outlives its last reference by a grace period.
+// Lookups take no lock: a mid is freed a grace period after its last reference.
 @free_after_rcu@
 expression mid;
 @@
