@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The requests that one connection of cifs has in flight: see inflight.h.
+ * The requests in flight of one cifs connection: see inflight.h
  */
 #include <linux/mempool.h>
 #include <linux/rcupdate.h>
@@ -12,14 +12,14 @@
 #include "midatlas.h"
 #include "midwindow.h"
 
-/* MIDs that an SMB1 connection has room for without growing; Samba allows 50. */
+/* MIDs of an SMB1 connection without growing its table; Samba allows 50. */
 #define CIFS_FIRST_MIDS	256
 
-/* How long requests that were about to be sent get to notice a shutdown. */
+/* How long a shutdown waits for senders that already have an id. */
 #define CIFS_SHUT_TIMEOUT	(46 * HZ)
 
 /**
- * cifs_mids_create - make a new connection able to have requests in flight
+ * cifs_mids_create - create the atlas or window of a new connection
  * @server: the connection; its protocol is known
  *
  * Return: 0 or %-ENOMEM.
@@ -38,11 +38,11 @@ int cifs_mids_create(struct TCP_Server_Info *server)
 	return PTR_ERR_OR_ZERO(server->window);
 }
 
-/* Nothing to be had under GFP_NOFS is like no credit: cifs tries again. */
+/* cifs retries on -EAGAIN: no memory is treated like no credits. */
 static int cifs_mid_no_id(struct TCP_Server_Info *server, int rc)
 {
 	switch (rc) {
-	case -ENOSPC:	/* all 65535 MIDs: today's cure for it */
+	case -ENOSPC:	/* all 65535 MIDs in use: reconnect, as before */
 		cifs_signal_cifsd_for_reconnect(server, false);
 		return -EAGAIN;
 	case -ESHUTDOWN:
@@ -65,8 +65,8 @@ static int cifs_mid_issue_smb1(struct TCP_Server_Info *server,
 }
 
 /*
- * A request takes as many consecutive ids as it costs credits (MS-SMB2 3.2.4.1.5),
- * and none if the server has not granted that many.
+ * A request takes as many consecutive ids as it costs credits (MS-SMB2 3.2.4.1.5).
+ * It takes none if the server has not granted that many.
  */
 static int cifs_mid_issue_smb2(struct TCP_Server_Info *server,
 			       struct mid_q_entry *mid)
@@ -93,11 +93,11 @@ static int cifs_mid_issue_smb2(struct TCP_Server_Info *server,
  * @server: the connection, whose send mutex is held
  * @mid: the request, to which the caller has a reference of its own
  *
- * From now on the request is in flight, and has to be claimed; but no reply finds
- * it until cifs_mid_submit().
+ * From now on the request is in flight and must be claimed.  No reply finds it
+ * before cifs_mid_submit().
  *
- * Return: 0, and mid->mid is what has to go into the header; %-EAGAIN or, if the
- * connection has ended, %-ENOENT.
+ * Return: 0, and the caller copies mid->mid to the header; %-EAGAIN; or %-ENOENT if
+ * the connection has ended.
  */
 int cifs_mid_issue(struct TCP_Server_Info *server, struct mid_q_entry *mid)
 {
@@ -115,16 +115,16 @@ int cifs_mid_issue(struct TCP_Server_Info *server, struct mid_q_entry *mid)
 }
 
 /**
- * cifs_mid_submit - a request is complete, and about to be sent
+ * cifs_mid_submit - let replies find a request that is about to be sent
  * @mid: the request
  */
 void cifs_mid_submit(struct mid_q_entry *mid)
 {
-	/* Pairs with cifs_mid_get_submitted(): who finds it sees all of it. */
+	/* Pairs with cifs_mid_get_submitted(): a receiver sees a complete request. */
 	smp_store_release(&mid->mid_state, MID_REQUEST_SUBMITTED);
 }
 
-/* Called inside rcu_read_lock(), which keeps the memory of @mid. */
+/* Called inside rcu_read_lock(), so the memory of @mid is not freed. */
 static bool cifs_mid_get_submitted(struct mid_q_entry *mid, __le16 command)
 {
 	/* Pairs with cifs_mid_submit(). */
@@ -133,7 +133,7 @@ static bool cifs_mid_get_submitted(struct mid_q_entry *mid, __le16 command)
 }
 
 /**
- * cifs_mids_epoch - which connection to the server this is
+ * cifs_mids_epoch - get the epoch of the connection to the server
  * @server: the connection
  *
  * Return: a number that changes with each reconnect; always 0 for SMB1.
@@ -144,12 +144,12 @@ u32 cifs_mids_epoch(struct TCP_Server_Info *server)
 }
 
 /**
- * cifs_mids_grant - the server has opened the window
+ * cifs_mids_grant - add the credits that the server grants to the window
  * @server: an SMB2/3 connection
- * @epoch: cifs_mids_epoch() of when the reply came in
+ * @epoch: cifs_mids_epoch() when the reply was received
  * @credits: CreditResponse of that reply
  *
- * cifs counts credits on its own; these are the ids that they stand for.
+ * cifs still counts its credits itself.  The window tracks the ids that they permit.
  */
 void cifs_mids_grant(struct TCP_Server_Info *server, u32 epoch,
 		     unsigned int credits)
@@ -160,11 +160,13 @@ void cifs_mids_grant(struct TCP_Server_Info *server, u32 epoch,
 /**
  * cifs_mid_find - find the request that a reply belongs to
  * @server: the connection
- * @epoch: cifs_mids_epoch() of when the reply came in
+ * @epoch: cifs_mids_epoch() when the reply was received
  * @id: from the reply
  * @command: from the reply
  *
- * Return: the request, with a strong reference, or %NULL.  It is still in flight.
+ * The request stays in flight.
+ *
+ * Return: the request, with a strong reference, or %NULL.
  */
 struct mid_q_entry *cifs_mid_find(struct TCP_Server_Info *server, u32 epoch,
 				  u64 id, __le16 command)
@@ -183,12 +185,12 @@ struct mid_q_entry *cifs_mid_find(struct TCP_Server_Info *server, u32 epoch,
 }
 
 /**
- * cifs_mid_claim - end a request
+ * cifs_mid_claim - take a request out, to end it
  * @server: the connection
  * @mid: the request, to which the caller has a reference of its own
  *
- * Return: whether the request is the caller's now.  If not, somebody else has
- * claimed it, and it must be left alone.
+ * Return: true if the caller owns the request now.  If false, another path has
+ * claimed it, and the caller must leave it alone.
  */
 bool cifs_mid_claim(struct TCP_Server_Info *server, struct mid_q_entry *mid)
 {
@@ -205,14 +207,14 @@ bool cifs_mid_claim(struct TCP_Server_Info *server, struct mid_q_entry *mid)
 }
 
 /**
- * cifs_mid_unsend - end a request that could not be sent
+ * cifs_mid_unsend - take a request out that could not be sent
  * @server: the connection, whose send mutex is held
  * @mid: the request, to which the caller has a reference of its own
  *
- * As cifs_mid_claim(), and gives its MessageIds back: the server waits for each,
- * and grants no more while one is missing (MS-SMB2 3.3.1.1).
+ * Like cifs_mid_claim(), but also returns the MessageIds to the window.  The server
+ * expects each of them, and grants no more while one is missing (MS-SMB2 3.3.1.1).
  *
- * Return: whether the request is the caller's now.
+ * Return: true if the caller owns the request now.
  */
 bool cifs_mid_unsend(struct TCP_Server_Info *server, struct mid_q_entry *mid)
 {
@@ -225,9 +227,9 @@ bool cifs_mid_unsend(struct TCP_Server_Info *server, struct mid_q_entry *mid)
 }
 
 /**
- * cifs_mid_answer - a request's reply is there, and complete
+ * cifs_mid_answer - record that the reply of a request is complete
  * @mid: the request, which the caller has claimed
- * @malformed: whether the reply makes no sense
+ * @malformed: whether the reply is malformed
  */
 void cifs_mid_answer(struct mid_q_entry *mid, bool malformed)
 {
@@ -237,14 +239,15 @@ void cifs_mid_answer(struct mid_q_entry *mid, bool malformed)
 }
 
 /**
- * cifs_mid_waits - whether a request may still be answered
+ * cifs_mid_waits - check whether a request can still get a reply
  * @mid: the request, which the caller sent
  *
- * Return: false if it has ended; the caller then sees how, and all of the reply.
+ * Return: false if the request has ended.  The caller then sees the final state and
+ * the complete reply.
  */
 bool cifs_mid_waits(const struct mid_q_entry *mid)
 {
-	/* Pairs with the release of whoever claimed it, and of its callback. */
+	/* Pairs with the releases of the path that claimed it, and of its callback. */
 	int state = smp_load_acquire(&mid->mid_state);
 
 	return state == MID_REQUEST_SUBMITTED || state == MID_RESPONSE_RECEIVED;
@@ -255,7 +258,8 @@ bool cifs_mid_waits(const struct mid_q_entry *mid)
  * @server: the connection
  * @mid: a request that was found for the frame
  *
- * If it was claimed, for its own part of the frame was good, nobody else will.
+ * If its own part of the frame was good, the request has been claimed, and no other
+ * path completes it.
  */
 void cifs_mid_finish(struct TCP_Server_Info *server, struct mid_q_entry *mid)
 {
@@ -281,7 +285,7 @@ static void smb2_mid_collect(void *ctx, u64 id, void *list)
 /**
  * cifs_mids_claim_all - claim every request in flight
  * @server: the connection
- * @list: gets them, and the references of the atlas
+ * @list: where to put the requests, with the references of the atlas or window
  */
 void cifs_mids_claim_all(struct TCP_Server_Info *server,
 			 struct list_head *list)
@@ -293,11 +297,11 @@ void cifs_mids_claim_all(struct TCP_Server_Info *server,
 }
 
 /**
- * cifs_mids_reset - claim every request in flight, and begin a new connection
+ * cifs_mids_reset - claim every request in flight and start a new epoch
  * @server: the connection, whose send mutex is held
- * @list: gets them, and the references of the atlas
+ * @list: where to put the requests, with the references of the atlas or window
  *
- * No id of the old connection finds anything any more.
+ * Ids of the old connection no longer find a request.
  */
 void cifs_mids_reset(struct TCP_Server_Info *server, struct list_head *list)
 {
@@ -308,9 +312,9 @@ void cifs_mids_reset(struct TCP_Server_Info *server, struct list_head *list)
 }
 
 /**
- * cifs_mids_complete - complete requests that will not be answered
+ * cifs_mids_complete - complete requests that get no reply
  * @server: the connection
- * @list: what cifs_mids_claim_all() or cifs_mids_reset() left there
+ * @list: the requests from cifs_mids_claim_all() or cifs_mids_reset()
  * @state: the state to end them with
  * @rc: the error that goes with %MID_RC
  */
@@ -337,7 +341,7 @@ static int cifs_mids_drain(struct TCP_Server_Info *server, unsigned long timeout
 }
 
 /**
- * cifs_mids_shut - end all requests of a connection, for good
+ * cifs_mids_shut - end all requests of a connection and refuse new ones
  * @server: the connection; the socket is closed
  *
  *	T1: cifs_mids_shut()		T2: sends a request
@@ -346,8 +350,8 @@ static int cifs_mids_drain(struct TCP_Server_Info *server, unsigned long timeout
  *					issue: -ESHUTDOWN
  *	claims all
  *
- * or T2 got its id before, and then either T1 claims the request or T2 fails to
- * send it, claims it itself, and lets T1 go on.
+ * If T2 got its id before, either T1 claims the request, or T2 fails to send it and
+ * claims it.  T1's second drain waits for that.
  */
 void cifs_mids_shut(struct TCP_Server_Info *server)
 {
@@ -357,7 +361,7 @@ void cifs_mids_shut(struct TCP_Server_Info *server)
 	cifs_mids_claim_all(server, &list);
 	if (!list_empty(&list)) {
 		cifs_mids_complete(server, &list, MID_SHUTDOWN, 0);
-		msleep(125);	/* for those who wake up, to leave */
+		msleep(125);	/* for the tasks that were woken, to return */
 	}
 	if (cifs_mids_drain(server, CIFS_SHUT_TIMEOUT))
 		cifs_server_dbg(VFS, "requests were in flight for %d s after the end of their connection\n",
@@ -373,7 +377,7 @@ static void cifs_mid_free_rcu(struct rcu_head *rcu)
  * cifs_mid_free - free a mid whose last reference is gone
  * @mid: the mid
  *
- * A lookup that found it just before may still look at its reference count.
+ * A lookup that found the mid before may still read its reference count.
  */
 void cifs_mid_free(struct mid_q_entry *mid)
 {
@@ -451,10 +455,10 @@ void cifs_dump_mids(struct TCP_Server_Info *server)
 #endif
 
 /**
- * cifs_mids_next - the MessageId that is next in line
+ * cifs_mids_next - get the next MessageId, for tracepoints
  * @server: the connection
  *
- * Return: it, for tracepoints; always 0 for SMB1, where none is.
+ * Return: the MessageId; always 0 for SMB1.
  */
 u64 cifs_mids_next(struct TCP_Server_Info *server)
 {
@@ -482,8 +486,8 @@ static void cifs_mids_destroy_smb2(struct mid_window *window, u64 conn_id)
 }
 
 /**
- * cifs_mids_destroy - free what cifs_mids_create() made
- * @server: the connection; nothing uses it any more
+ * cifs_mids_destroy - free what cifs_mids_create() allocated
+ * @server: the connection; no task uses it any more
  */
 void cifs_mids_destroy(struct TCP_Server_Info *server)
 {

@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The requests that one connection of cifs has in flight
+ * The requests in flight of one cifs connection
  *
- * SMB1's are in a MID atlas, SMB2/3's in a window of MessageIds; a connection has
- * the one or the other for life.  Both hold a pointer to the struct mid_q_entry,
- * and a reference to it, from cifs_mid_issue() to the claim that takes it out.
+ * An SMB1 connection has a MID atlas, an SMB2/3 connection a window of MessageIds,
+ * from creation to release.  Both hold a pointer and a reference to the struct
+ * mid_q_entry, from cifs_mid_issue() to the claim that takes it out.
  *
- *	issue		the request gets its id and can be found by it
- *	submit		it is complete, and a reply to it makes sense
- *	claim		exactly one of reply, failed send and reset gets it
+ *	issue		gives the request its id
+ *	submit		the request is complete: from now on a reply finds it
+ *	claim		exactly one of reply, failed send and reset gets the request
  *
- * Only who claimed a mid may change its state, run its callback or write into its
- * buffers.  All contexts are process contexts.
+ * Only the path that claimed a mid may change its state, run its callback or write
+ * to its buffers.  All calls are made in process context.
  */
 #ifndef _CIFS_INFLIGHT_H
 #define _CIFS_INFLIGHT_H
