@@ -1,26 +1,24 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * midatlas.c against a list of what is in use
+ * Fuzzes midatlas.c and compares it with a list of the MIDs in use.
  *
- * An input is calls, one after the other, and the MIDs that come from the wire.
+ * An input is a sequence of calls and of MIDs from the wire.
  */
 #include "fuzz.h"
 #include "midatlas.h"
 
-#define CONTEXTS	320	/* as many associates in one input; no MID repeats so soon */
-#define MANY		80	/* calls of one kind in a row; more than the first table has */
+#define CONTEXTS	320	/* most associates in one input; no MID may repeat so soon */
+#define MANY		80	/* calls of one kind in a row: more than slots in the first table */
 #define MIDS		0x10000
-#define ABANDONED	0	/* in the place of a context */
+#define ABANDONED	0	/* instead of a context */
 
-/*
- * A MID in use: its context, or that it is ABANDONED, as the so-manieth, until then.
- */
+/* A MID in use */
 struct use {
 	u16 mid;
-	unsigned int ctx;
-	unsigned int order;
-	unsigned long born;
-	unsigned long until;
+	unsigned int ctx;	/* index in contexts[], or ABANDONED */
+	unsigned int order;	/* of ABANDONED ones: the oldest has the lowest */
+	unsigned long born;	/* time of the associate */
+	unsigned long until;	/* end of the quarantine */
 };
 
 static struct mid_atlas *atlas;
@@ -29,8 +27,8 @@ static bool draining;
 
 static struct use uses[CONTEXTS];
 static unsigned int nr_uses, nr_abandoned, abandons;
-static u16 place[MIDS];			/* of a MID in there, from 1 */
-static u16 known[CONTEXTS];		/* every MID that was handed out */
+static u16 place[MIDS];			/* index of a MID in uses[], plus 1; 0: not in use */
+static u16 known[CONTEXTS];		/* all MIDs that were handed out */
 static unsigned int nr_known;
 static bool ever[MIDS];
 static char contexts[CONTEXTS + 1];
@@ -96,7 +94,7 @@ void fuzz_jiffy(void)
 			remove_use(&uses[i--]);
 }
 
-/* A context has come out, by whatever call: it was there, and is no more. */
+/* Checks that @ctx had @mid, and removes it. */
 static void came_out(void *ctx, u16 mid)
 {
 	must(ctx && ctx == ctx_at(mid), "MID 0x%04x: context %p came out, %p is there",
@@ -105,7 +103,7 @@ static void came_out(void *ctx, u16 mid)
 	dissociated++;
 }
 
-/* MIDs from the wire: one that is or was in use, perhaps with a bit flipped, or any. */
+/* A MID from the wire: in use, used before, used before with a bit flipped, or any */
 static u16 some_mid(void)
 {
 	u8 how = input_byte();
@@ -122,7 +120,7 @@ static u16 some_mid(void)
 	return how == 0xff ? 0xffff : input_word();
 }
 
-/* A context that may be @mid's, or not. */
+/* The context of @mid, or another pointer */
 static void *some_ctx(u16 mid)
 {
 	void *const others[] = { NULL, ERR_PTR(-EINVAL), contexts, (void *)1 };
@@ -171,7 +169,7 @@ static void check_refused(int err, u16 mid)
 		must(nr_uses >= max_mids, "-ENOSPC with %u of %u in use", nr_uses, max_mids);
 		break;
 	case -ENOMEM:
-		must(alloc_failed, "-ENOMEM for no reason");
+		must(alloc_failed, "-ENOMEM, but no allocation failed");
 		break;
 	default:
 		broken("associate returned %d", err);
@@ -210,7 +208,7 @@ static void associate_wait(void)
 		must(err == -ERESTARTSYS ? killed : jiffies - start == timeout,
 		     "returned too early");
 	} else {
-		must(err != -ENOSPC, "a wait that returned -ENOSPC");
+		must(err != -ENOSPC, "associate_wait returned -ENOSPC");
 		check_refused(err, mid);
 	}
 	killed = false;
@@ -222,7 +220,7 @@ static void associate_bad(void)
 
 	must(mid_atlas_associate(atlas, NULL, &mid, GFP_KERNEL) == -EINVAL &&
 	     mid_atlas_associate(atlas, ERR_PTR(-1), &mid, GFP_KERNEL) == -EINVAL &&
-	     mid == 0xabcd, "associated what is no context");
+	     mid == 0xabcd, "associated an invalid context");
 }
 
 static void map(void)
@@ -260,14 +258,14 @@ static void reassociate_mid(u16 mid, void *ctx)
 		find(mid)->ctx = (char *)ctx - contexts;
 }
 
-/* A get may be late: meanwhile somebody takes the context, or replaces it. */
+/* A get callback during which another path takes or replaces the context */
 static u16 got_mid;
 static u8 got_how;
 
 static bool get(void *ctx)
 {
 	got++;
-	must(ctx == ctx_at(got_mid), "get of what is not there");
+	must(ctx == ctx_at(got_mid), "get of a context that is not there");
 	if (got_how & 2)
 		dissociate_mid(got_mid);
 	else if (got_how & 4)
@@ -340,7 +338,7 @@ static void set_max(void)
 		remove_first_abandoned();
 }
 
-/* What claim_all and claim_older leave, and what a claimer does meanwhile. */
+/* The callback of a claim shall associate another context. */
 static bool claim_again;
 
 static void claimed(void *ctx, u16 mid, void *arg)
@@ -449,7 +447,7 @@ static void claim_older(void) { claim(false); }
 static void let_time_pass(void) { pass_time(1 << input_below(16)); }
 static void let_alloc_fail(void) { fail_alloc = input_below(3); }
 
-static void look(void)
+static void check_all(void)
 {
 	for_each();
 	check_stats();
@@ -458,16 +456,16 @@ static void look(void)
 static void (*const calls[])(void) = {
 	associate_one, associate_many, associate_wait, map, map_get, dissociate, dissociate_if,
 	reassociate, abandon, set_max, claim_all, claim_older, let_time_pass, let_alloc_fail,
-	dissociate_many, look,
+	dissociate_many, check_all,
 };
 
 /*
- * What no input is long enough for: all uses of all slots, with some in flight, so
- * that a MID comes back.
+ * Uses every MID several times, with some in flight, to check that each returns late.
+ * No input is long enough for that.
  */
 static void go_round(unsigned int max, unsigned int in_flight)
 {
-	static u32 last[MIDS];		/* when it was handed out, from 1 */
+	static u32 last[MIDS];		/* number of the last associate that returned it */
 	u16 mids[MANY] = { }, *mid;
 	u32 i;
 
@@ -479,7 +477,7 @@ static void go_round(unsigned int max, unsigned int in_flight)
 			must(mid_atlas_dissociate(atlas, *mid), "0x%04x is not there", *mid);
 		must(!mid_atlas_associate(atlas, contexts, mid, GFP_KERNEL), "no MID is free");
 		must(*mid != 0xffff, "0xffff was handed out");
-		must(!last[*mid] || i - last[*mid] > 1000, "0x%04x came back early", *mid);
+		must(!last[*mid] || i - last[*mid] > 1000, "0x%04x was reused early", *mid);
 		last[*mid] = i;
 	}
 	mid_atlas_destroy(atlas, NULL, NULL);
@@ -520,7 +518,7 @@ static bool create(void)
 	if (!IS_ERR(atlas))
 		return true;
 	if (atlas == ERR_PTR(-ENOMEM))
-		must(alloc_failed, "-ENOMEM for no reason");
+		must(alloc_failed, "-ENOMEM, but no allocation failed");
 	else
 		must(atlas == ERR_PTR(-EINVAL) &&
 		     (max_mids >= MIDS || !max_mids || initial > max_mids),

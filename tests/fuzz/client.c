@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The sample client against a server that does anything
+ * Fuzzes the sample client with an arbitrary server.
  *
- * The client's receiver runs as it is.  Whenever it has read what there is, the
- * input says what happens next: the server sends something, in pieces of any size,
- * or hangs up; somebody submits requests, or is killed; time passes.  When the input
- * is over the client stops, and every request must have ended, once.
+ * The client's receiver runs unmodified.  Whenever it has read all data, the input
+ * chooses what happens next: the server sends data in pieces of any size or closes
+ * the connection; a task submits requests or is killed; time passes.  At the end of
+ * the input the client stops, and every request must have ended exactly once.
  *
- * While the receiver waits for a frame only what it has read of that is there, as
- * far as the address sanitizer is concerned: the rest of the buffer, and the frame
- * before, are out of bounds.
+ * The address sanitizer only allows access to the part of a frame that has been
+ * received.  The rest of the buffer, with the data of older frames, is poisoned.
  */
 #include <sanitizer/asan_interface.h>
 
@@ -28,23 +27,23 @@ static struct task_struct receiver;
 static struct socket the_socket;
 static bool stopping;
 
-/* Which of the next calls fails, and how. */
+/* Which of the next calls fail, and how */
 static unsigned int send_limit, fail_connect;
 static int send_error, receive_error;
 static bool pending_signal, killed_at_lock;
 
-/* What the client sent: the last whole messages. */
+/* The last complete messages that the client sent */
 struct message { u8 data[MESSAGE_MAX]; size_t size; unsigned int replies, right; };
 static struct message sent[SENT];
 static unsigned int nr_sent;
 static u8 outgoing[MESSAGE_MAX];
 static size_t nr_outgoing;
 
-/* What the server sent and the client has not read, and in what pieces it can. */
+/* Data that the server sent, and the largest piece that one receive returns */
 static u8 stream[STREAM];
 static size_t stream_at, stream_end;
 static unsigned int piece;
-static unsigned int good;		/* right answers among it */
+static unsigned int good;		/* correct replies in it */
 
 static s64 result(enum result what) { return results[what].counter; }
 
@@ -86,7 +85,7 @@ bool mutex_trylock(struct mutex *m)
 
 void mutex_unlock(struct mutex *m)
 {
-	must(m->locked, "an unlock without a lock");
+	must(m->locked, "unlock of a mutex that is not locked");
 	m->locked = false;
 }
 
@@ -133,7 +132,7 @@ static void server_reads(const void *data, size_t size)
 	struct message *message;
 	size_t want;
 
-	must(nr_outgoing + size <= MESSAGE_MAX, "more was sent than there is");
+	must(nr_outgoing + size <= MESSAGE_MAX, "a message is too long");
 	memcpy(outgoing + nr_outgoing, data, size);
 	nr_outgoing += size;
 	if (nr_outgoing < HEAD)
@@ -161,8 +160,8 @@ void iov_iter_kvec(struct iov_iter *iter, unsigned int direction,
 	if (direction != ITER_DEST)
 		return;
 	ASAN_UNPOISON_MEMORY_REGION(client.frame, SMB_FRAME_MAX);
-	must(n == 1 && vec->iov_len == size, "a receive of %zu", size);
-	must(!__asan_region_is_poisoned(buf, size), "there is no room for %zu bytes", size);
+	must(n == 1 && vec->iov_len == size, "an invalid receive of %zu bytes", size);
+	must(!__asan_region_is_poisoned(buf, size), "the buffer is too small for %zu bytes", size);
 	ASAN_POISON_MEMORY_REGION(client.frame, SMB_FRAME_MAX);
 }
 
@@ -201,14 +200,14 @@ void sock_release(struct socket *sock)
 	sock->sk = NULL;
 }
 
-/* Of the first kvec, as much as it has. */
+/* Sends the first kvec. */
 int sock_sendmsg(struct socket *sock, struct msghdr *msg)
 {
 	struct iov_iter *iter = &msg->msg_iter;
 	size_t size;
 
 	must(sock == &the_socket && sock->sk, "not a socket");
-	must(client.send_lock.locked, "two senders at a time");
+	must(client.send_lock.locked, "sends without the lock");
 	if (sock->shut)
 		return -EPIPE;
 	if (send_error && !send_limit--)
@@ -222,7 +221,7 @@ int sock_sendmsg(struct socket *sock, struct msghdr *msg)
 
 static void play(void);
 
-/* A piece of what the server has sent; if it has sent nothing, the input goes on. */
+/* Returns a piece of what the server has sent; plays the input until there is some. */
 int sock_recvmsg(struct socket *sock, struct msghdr *msg, int flags)
 {
 	struct iov_iter *iter = &msg->msg_iter;
@@ -250,7 +249,7 @@ int sock_recvmsg(struct socket *sock, struct msghdr *msg, int flags)
 	return size;
 }
 
-/* What may happen */
+/* The events */
 
 static void say_anything(void)
 {
@@ -262,7 +261,7 @@ static void say_anything(void)
 		stream[stream_end++] = input_byte();
 }
 
-/* A frame of which only the head is right. */
+/* A frame with a valid header and arbitrary content */
 static void say_frame(void)
 {
 	u8 how = input_byte();
@@ -275,7 +274,7 @@ static void say_frame(void)
 	stream_end += size;
 }
 
-/* The reply to @request, as it should be.  Returns its size. */
+/* Builds the correct reply to @request and returns its size. */
 static size_t reply_to(const u8 *request, size_t size, unsigned int number, u8 *to)
 {
 	struct smb_negotiate_reply *negotiated = (void *)to;
@@ -295,7 +294,7 @@ static size_t reply_to(const u8 *request, size_t size, unsigned int number, u8 *
 	return sizeof(struct smb_header) + 2 * SMB_NEGOTIATE_WORDS + sizeof(__le16);
 }
 
-/* Is there a change in what the client must look at, but for the reply's number? */
+/* Do the replies differ in a field that the client checks, except for the count? */
 static bool matters(const struct smb_echo *reply, const struct smb_echo *right, size_t size)
 {
 	const struct smb_header *a = &reply->header, *b = &right->header;
@@ -306,7 +305,7 @@ static bool matters(const struct smb_echo *reply, const struct smb_echo *right, 
 		memcmp(reply->data, right->data, size - sizeof(*right));
 }
 
-/* May the client take it for a good one?  Of those with one number, one. */
+/* May the client accept this reply?  At most one for each count. */
 static bool may_be_good(struct message *request, const struct smb_echo *reply,
 			const struct smb_echo *right, size_t size)
 {
@@ -319,7 +318,7 @@ static bool may_be_good(struct message *request, const struct smb_echo *reply,
 	return true;
 }
 
-/* A reply to one of the last requests: the right one, but for what the input changes. */
+/* The reply to a recent request, with the changes that the input makes */
 static void say_reply(void)
 {
 	u8 right[MESSAGE_MAX], reply[MESSAGE_MAX];
@@ -364,7 +363,7 @@ static void say_unasked(void)
 	stream_put("\0", 2 - (how & 1 && how != 0xff));
 }
 
-/* By a task that is killed while it waits: to send or, if it need not, for the reply. */
+/* Submits from a task that is killed when it waits for the send lock or the reply. */
 static void submit_and_be_killed(void)
 {
 	killed = true;
@@ -394,7 +393,7 @@ static void let_time_pass(void) { pass_time(input_below(2 * timeout())); }
 static void let_alloc_fail(void) { fail_alloc = input_below(16); }
 static void let_connect_fail(void) { fail_connect = input_below(3); }
 
-/* The sender is interrupted, or the server does not read. */
+/* A signal interrupts the sender, or the server does not read. */
 static void let_send_fail(void)
 {
 	u8 how = input_byte();

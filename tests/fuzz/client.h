@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the sample client sees of the kernel beside what the atlas does: a socket, a
- * thread, its requests' counts
+ * The parts of the kernel that only the sample client needs: a socket, a thread,
+ * reference counts
  */
 #ifndef _CLIENT_H
 #define _CLIENT_H
 
 #include "fuzz.h"
 
-/* Threads.  There is one task, and it is the receiver. */
+/* Threads.  The only task is the receiver. */
 
 struct task_struct { int (*fn)(void *data); void *data; };
 
@@ -60,7 +60,7 @@ typedef struct { int none; } wait_queue_head_t;
 struct kref { int count; };
 
 #define kref_init(k)	((k)->count = 1)
-#define kref_get(k)	must((k)->count++ > 0, "a reference to what is gone")
+#define kref_get(k)	must((k)->count++ > 0, "a reference to a freed object")
 #define kref_get_unless_zero(k)	((k)->count && (k)->count++)
 #define kref_put(k, release)						\
 	do {								\
@@ -74,10 +74,10 @@ struct rnd_state { u32 state; };
 #define prandom_seed_state(s, seed)	((s)->state = (seed))
 void prandom_bytes_state(struct rnd_state *s, void *buf, size_t n);
 
-/* Messages to people */
+/* Messages */
 
-static inline void nobody_reads(const char *fmt, ...) { }
-#define pr_info_ratelimited	nobody_reads
+static inline void no_print(const char *fmt, ...) { }
+#define pr_info_ratelimited	no_print
 
 /* The socket */
 
@@ -97,13 +97,13 @@ struct kvec { void *iov_base; size_t iov_len; };
 
 struct iov_iter {
 	const struct kvec *vec;
-	size_t offset;		/* in the first of them */
+	size_t offset;		/* in the first kvec */
 	size_t left;
 };
 
 struct msghdr { unsigned int msg_flags; struct iov_iter msg_iter; };
 
-/* Constant if its argument is */
+/* Constant if its argument is constant */
 #undef cpu_to_be32
 #define cpu_to_be32(x)	((__be32)__builtin_bswap32(x))
 

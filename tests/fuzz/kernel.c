@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A kernel with one task: what the fuzzers run on
+ * A kernel with one task, for the fuzzers
  *
- * A grace period ends as soon as no reader is left, and memory goes back at once,
- * so that an access after the free is one for the address sanitizer.  Who waits lets
- * time pass: works run when they are due.
+ * A grace period ends as soon as there is no reader, and memory is freed at once, so
+ * the address sanitizer sees every use after free.  Time passes only when the task
+ * waits or the target says so.  Work items run when they are due.
  */
 #include "fuzz.h"
 
 #define MAX_CALLBACKS	8192
 #define MAX_WORKS	8
-/* Not long before what has 32 bits of it runs over. */
+/* Shortly before the lower 32 bits wrap */
 #define FIRST_JIFFY	0xffffff00ul
 
 unsigned long jiffies;
@@ -59,7 +59,7 @@ u64 input_number(void)
 	return number;
 }
 
-/* Context and memory */
+/* CPU and memory */
 
 unsigned int model_cpu(void) { return on_cpu % MODEL_CPUS; }
 u64 get_random_u64(void) { return 0x9e3779b97f4a7c15; }
@@ -166,7 +166,7 @@ void model_unlock(raw_spinlock_t *lock)
 	held = NULL;
 }
 
-/* Works, and time */
+/* Work items and time */
 
 void schedule_delayed_work(struct delayed_work *w, unsigned long delay)
 {
@@ -179,7 +179,7 @@ void schedule_delayed_work(struct delayed_work *w, unsigned long delay)
 	for (i = 0; i < nr_works; i++)
 		if (works[i] == w)
 			return;
-	must(nr_works < MAX_WORKS, "too many works");
+	must(nr_works < MAX_WORKS, "too many work items");
 	works[nr_works++] = w;
 }
 
@@ -190,14 +190,14 @@ void cancel_delayed_work_sync(struct delayed_work *w)
 	unsigned int i;
 
 	might_sleep();
-	must(!w->running, "waits for a work for ever");
+	must(!w->running, "a work item waits for itself");
 	w->pending = false;
 	for (i = 0; i < nr_works; i++)
 		if (works[i] == w)
 			works[i--] = works[--nr_works];
 }
 
-/* The work that is due first, if that is by the jiffy @by. */
+/* The pending work item that is due first, if it is due by the jiffy @by */
 static struct delayed_work *first_due(unsigned long by)
 {
 	struct delayed_work *first = NULL;
@@ -212,7 +212,7 @@ static struct delayed_work *first_due(unsigned long by)
 	return first;
 }
 
-/* Until a work has run, or to the jiffy @by.  Returns whether one has. */
+/* Runs the next work item due by the jiffy @by; if there is none, advances to @by. */
 static bool run_work(unsigned long by)
 {
 	struct delayed_work *w = first_due(by);
@@ -246,7 +246,7 @@ void complete(struct completion *c)
 		c->done++;
 }
 
-/* How much of @timeout is left, 0 if none, or -ERESTARTSYS. */
+/* Returns the rest of @timeout, 0 after a timeout, or -ERESTARTSYS. */
 static long wait_for(struct completion *c, unsigned long timeout, bool killable)
 {
 	unsigned long by;
@@ -254,7 +254,7 @@ static long wait_for(struct completion *c, unsigned long timeout, bool killable)
 	might_sleep();
 	if (!c->done && killable && killed)
 		return -ERESTARTSYS;
-	/* What waits for ever waits for a work that is there. */
+	/* A wait without a timeout ends by a pending work item. */
 	if (timeout == MAX_SCHEDULE_TIMEOUT)
 		timeout = LONG_MAX / 4;
 	by = jiffies + timeout;
@@ -269,7 +269,7 @@ static long wait_for(struct completion *c, unsigned long timeout, bool killable)
 
 void wait_for_completion(struct completion *c)
 {
-	must(wait_for(c, MAX_SCHEDULE_TIMEOUT, false), "waits for ever");
+	must(wait_for(c, MAX_SCHEDULE_TIMEOUT, false), "waits forever");
 }
 
 unsigned long wait_for_completion_timeout(struct completion *c, unsigned long timeout)
@@ -295,7 +295,7 @@ int LLVMFuzzerTestOneInput(const u8 *data, size_t size)
 	killed = false;
 	fuzz();
 	must(!readers && !held, "still locked");
-	must(!nr_works, "a work is left");
+	must(!nr_works, "a work item is left");
 	must(!blocks, "%u blocks of memory are left", blocks);
 	return 0;
 }

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * midwindow.c against a map of all ids, and a list of what is in flight
+ * Fuzzes midwindow.c and compares it with a map of all ids and a list of the requests
+ * in flight.
  *
- * The map says of each id whether it is free, in a span or used for good, and all
- * that a reserve may do follows from it: there are no rings and no bounds here.
+ * The map has the state of each id: free, in a span, or used.  It determines the
+ * result of each reserve.
  */
 #include "fuzz.h"
 #include "midwindow.h"
 
-#define IDS		40000	/* that one input can reach */
+#define IDS		40000	/* most ids in one input */
 #define SPREAD		(2 * MID_WINDOW_MAX_SPAN)
 #define CONTEXTS	256
-#define MANY		70	/* calls of one kind in a row; more than the first table has */
+#define MANY		70	/* calls of one kind in a row: more than slots in the first table */
 #define SPANS		16
-#define ABANDONED	0	/* in the place of a context */
+#define ABANDONED	0	/* instead of a context */
 
 enum { FREE, SPAN, USED };
 
@@ -28,10 +29,11 @@ static u64 first_id;
 static u32 epoch;
 static bool draining;
 
-/* Ids are counted from first_id here. */
+/* Indices here are relative to first_id. */
 static u8 ids[IDS];
-static u64 limit;			/* granted */
-static unsigned int next, tail;		/* over the last, and the first, that is not free or USED */
+static u64 limit;			/* end of the granted ids */
+static unsigned int next;		/* behind the last id that is not FREE */
+static unsigned int tail;		/* the first id that is not USED */
 
 static struct mid_span spans[SPANS];
 static struct flight flights[CONTEXTS];
@@ -73,7 +75,7 @@ static unsigned int nr_free(void)
 	return n;
 }
 
-/* Where @n ids are to be had: -1 if they are not. */
+/* The lowest run of @n available ids, or -1 */
 static int lowest(unsigned int n)
 {
 	unsigned int i, run = 0;
@@ -145,7 +147,7 @@ static void came_out(void *ctx, struct flight *flight)
 	remove_flight(flight);
 }
 
-/* From the wire: of an old connection, an id in flight or near it, or any. */
+/* From the wire: an old epoch; an id in flight, near one, or any */
 static u32 some_epoch(void)
 {
 	u8 how = input_byte();
@@ -280,7 +282,7 @@ static void give_back(struct mid_span *span)
 		set_ids(was.first, was.n, FREE);
 }
 
-/* One span becomes two, and either may be given back. */
+/* Splits a span in two. */
 static void cut(void)
 {
 	struct mid_span *span = some_span(), *rest = some_span();
@@ -313,13 +315,13 @@ static void associate_with(struct mid_span *span, unsigned int charge)
 		else if (was.epoch != epoch)
 			must(err == -ESTALE, "associate of an old span: %d", err);
 		else if (err == -ENOMEM)
-			must(alloc_failed, "-ENOMEM for no reason");
+			must(alloc_failed, "-ENOMEM, but no allocation failed");
 		else
 			must(err == -ESHUTDOWN && draining, "associate: %d", err);
 		return;
 	}
 	must(charge && charge <= was.n && was.epoch == epoch && !draining,
-	     "associated what cannot be");
+	     "associated, though it must fail");
 	must(id == was.first && span->first == id + charge && span->n == was.n - charge,
 	     "associate took the wrong ids");
 	must(id != MID_WINDOW_RESERVED, "the reserved id was used");
@@ -357,7 +359,7 @@ static void associate_bad(void)
 
 	must(mid_window_associate(w, span, 1, NULL, &id, GFP_KERNEL) == -EINVAL &&
 	     mid_window_associate(w, span, 1, ERR_PTR(-1), &id, GFP_KERNEL) == -EINVAL &&
-	     id == 77 && span->n == was.n, "associated what is no context");
+	     id == 77 && span->n == was.n, "associated an invalid context");
 }
 
 static void unsend(void)
@@ -371,7 +373,7 @@ static void unsend(void)
 		must(!ctx || ctx != ctx_at(of, id), "unsend missed");
 		return;
 	}
-	must(ctx_at(of, id), "unsend of what is not in flight");
+	must(ctx_at(of, id), "unsend of a request that is not in flight");
 	was = *find(of, id);
 	came_out(ctx, find(of, id));
 	if (first_id + next - id > SPREAD)
@@ -463,7 +465,7 @@ static void reassociate(void)
 	reassociate_id(of, id, input_byte() & 7 ? new_ctx() : ERR_PTR(-1));
 }
 
-/* A get may be late: meanwhile somebody takes the context, or replaces it. */
+/* A get callback during which another path takes or replaces the context */
 static u32 got_epoch;
 static u64 got_id;
 static u8 got_how;
@@ -472,7 +474,7 @@ static int got, put_back;
 static bool get(void *ctx)
 {
 	got++;
-	must(ctx == ctx_at(got_epoch, got_id), "get of what is not there");
+	must(ctx == ctx_at(got_epoch, got_id), "get of a context that is not there");
 	if (got_how & 2)
 		dissociate_id(got_epoch, got_id);
 	else if (got_how & 4)
@@ -511,7 +513,7 @@ static void abandon(void)
 		must(!ctx || ctx != ctx_at(of, id), "abandon missed");
 		return;
 	}
-	must(ctx_at(of, id), "abandoned what is not in flight");
+	must(ctx_at(of, id), "abandoned a request that is not in flight");
 	was = *find(of, id);
 	came_out(ctx, find(of, id));
 	if (!quarantine)
@@ -572,7 +574,7 @@ static void dissociate_async(void)
 	dissociate_found(ctx, find_async(of, async), of != epoch);
 }
 
-static u32 claims_of;			/* its epoch was that */
+static u32 claims_of;			/* epoch of the requests that are claimed */
 
 static void claimed(void *ctx, u64 id, void *arg)
 {
@@ -584,7 +586,7 @@ static void claimed(void *ctx, u64 id, void *arg)
 	epoch = now;
 }
 
-/* What was abandoned is forgotten with it. */
+/* A claim also frees abandoned requests of that age. */
 static void forget_abandoned(unsigned long age)
 {
 	unsigned int i;
@@ -630,7 +632,7 @@ static void see(void *ctx, u64 id, void *arg)
 {
 	struct flight *flight = find(epoch, id);
 
-	must(ctx && ctx == ctx_in(flight), "for_each shows what is not there");
+	must(ctx && ctx == ctx_in(flight), "for_each shows a request that is not in flight");
 	must(!seen[flight - flights], "for_each shows a context twice");
 	seen[flight - flights] = true;
 }
