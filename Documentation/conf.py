@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""How Sphinx renders this folder: with the kernel's own extensions.
+"""How Sphinx renders this directory: with the kernel's own extensions.
 
 scripts/docs.sh runs it, with the path of a kernel tree in $srctree.
 """
