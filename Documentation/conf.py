@@ -28,7 +28,7 @@ primary_domain = "c"
 highlight_language = "none"
 c_id_attributes = ["__must_check"]
 nitpicky = True
-# What the kernel's headers define, and what is opaque
+# Types from the kernel's headers, and opaque types
 nitpick_ignore = [("c:identifier", name) for name in
                   ("bool", "gfp_t", "size_t", "u16", "u32", "u64", "mid_atlas", "mid_window")]
 
@@ -45,8 +45,8 @@ smartquotes = False
 class CSource(LiteralInclude):
     """.. c-source:: FILE NAME...: functions and other definitions, with the comments above.
 
-    By name, so that a page and the code in it cannot part ways: a name that is not
-    defined in the file is an error.
+    They are found by name, not by line number.  A name that the file does not define is
+    an error.
     """
 
     required_arguments = 2
@@ -61,7 +61,7 @@ class CSource(LiteralInclude):
         except LookupError as name:
             return [self.state.document.reporter.error(
                 f"{self.arguments[0]} does not define {name}", line=self.lineno)]
-        # A blank line between two, as there is in the file
+        # With the blank line that separates it from the next
         self.options["lines"] = ",".join(f"{first}-{last + 1}" for first, last in ranges[:-1])
         self.options["lines"] += f"{',' * (len(ranges) > 1)}{ranges[-1][0]}-{ranges[-1][1]}"
         self.options.setdefault("language", "c")
@@ -81,7 +81,7 @@ class CSource(LiteralInclude):
 
 
 def is_news(record):
-    """Sphinx does not know that a struct and a function may have one name in C."""
+    """False for a warning about a struct and a function of one name, which C allows."""
     return not re.search(r"Duplicate C declaration(?s:.*)c:function:: void \w+_stats \(",
                          record.getMessage())
 
