@@ -1,59 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * midatlas_kunit - do the calls of midatlas.h keep what they promise?
+ * midatlas_kunit - tests of the MID atlas' basic calls
  *
- * One suite for each call, then what crosses them: interrupts, two CPUs that
- * race, and a long random run.
- *
- * Nearly every test works on a *mirror*: an atlas, and beside it a model of it
- * that is too stupid to be wrong, an array with one pointer for each of the
- * 65,536 MIDs.  Each mirror_*() helper makes one call, compares the result with
- * the model and updates the model.
- *
- * An atlas never looks into a context, so most contexts here are mere numbers,
- * a new one for each call: whoever gets a wrong one is noticed.
- *
- * What runs in interrupts or in threads of a test's own only counts what went
- * wrong; the test itself asserts, when they have ended.
+ * There is one suite for each of create, associate, growth of the table, map,
+ * dissociate, reassociate and destroy, and one for calls from interrupts.  Nearly
+ * every test works on a mirror (tests/kunit/fixture.h), which compares the result
+ * of each call with a model.
  */
-#include <kunit/static_stub.h>
-#include <kunit/test.h>
-#include <kunit/test-bug.h>
-#include <linux/bitmap.h>
-#include <linux/completion.h>
-#include <linux/interrupt.h>
-#include <linux/irq_work.h>
-#include <linux/kthread.h>
-#include <linux/math.h>
-#include <linux/minmax.h>
-#include <linux/mm.h>
-#include <linux/module.h>
-#include <linux/preempt.h>
-#include <linux/prandom.h>
-#include <linux/rcupdate.h>
-#include <linux/workqueue.h>
-
 #include "tests/kunit/fixture.h"
-
-#ifndef KUNIT_CASE_SLOW			/* 6.1 */
-#define KUNIT_CASE_SLOW	KUNIT_CASE
-#endif
-
-static unsigned int seed = 20020829;
-module_param(seed, uint, 0444);
-MODULE_PARM_DESC(seed, "Seed of the random runs; a failure prints it");
-
-/* How many slots an atlas has, at the start and in the end. */
-struct shape {
-	unsigned int max_mids;
-	unsigned int initial_mids;
-};
-
-static void shape_desc(const struct shape *shape, char *desc)
-{
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "max %u, initial %u",
-		 shape->max_mids, shape->initial_mids);
-}
 
 /* From one MID to all there are, with all slots and with few at first. */
 static const struct shape all_shapes[] = {
@@ -69,226 +23,6 @@ static const struct shape few_shapes[] = {
 };
 
 KUNIT_ARRAY_PARAM(few_shapes, few_shapes, shape_desc);
-
-/* ------------------------------------------------------------------------
- * The mirror
- */
-
-struct mirror {
-	struct kunit *test;
-	struct mid_atlas *atlas;
-	unsigned long step;	/* calls so far: says where a failure was */
-	unsigned int used;
-	void *ctx[MID_VALUES];	/* the model: what each MID must map to */
-	DECLARE_BITMAP(live, MID_VALUES);	/* those that are not NULL */
-};
-
-static void mirror_assert(struct mirror *m, void *got, void *expected, u16 mid,
-			  const char *call)
-{
-	KUNIT_ASSERT_PTR_EQ_MSG(m->test, got, expected,
-				"%s of MID %#06x at step %lu, seed %u",
-				call, mid, m->step, seed);
-}
-
-static void mirror_release(struct kunit_resource *res)
-{
-	struct mirror *m = res->data;
-
-	mid_atlas_destroy(m->atlas, NULL, NULL);
-}
-
-static struct mirror *mirror_create(struct kunit *test,
-				    unsigned int max_mids,
-				    unsigned int initial_mids)
-{
-	struct mirror *m = test_alloc(test, sizeof(*m));
-	struct mid_atlas *atlas;
-
-	/* First the resource: an atlas of NULL is nothing to destroy. */
-	m->test = test;
-	KUNIT_ASSERT_NOT_NULL(test,
-			      kunit_alloc_resource(test, NULL, mirror_release,
-						   GFP_KERNEL, m));
-	atlas = mid_atlas_create("kunit", max_mids, initial_mids, GFP_KERNEL);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, atlas);
-	m->atlas = atlas;
-	return m;
-}
-
-static struct mirror *mirror_of(struct kunit *test)
-{
-	const struct shape *shape = test->param_value;
-
-	return mirror_create(test, shape->max_mids, shape->initial_mids);
-}
-
-/* Notes the result of an associate; @mid was UNTOUCHED before. */
-static int mirror_note(struct mirror *m, int err, void *ctx, u16 mid)
-{
-	struct kunit *test = m->test;
-
-	if (err) {
-		KUNIT_ASSERT_EQ_MSG(test, mid, UNTOUCHED,
-				    "error %d at step %lu, seed %u",
-				    err, m->step, seed);
-		return err;
-	}
-	KUNIT_ASSERT_NE_MSG(test, mid, SERVER_MID, "step %lu, seed %u",
-			    m->step, seed);
-	mirror_assert(m, m->ctx[mid], NULL, mid, "associate");
-	m->ctx[mid] = ctx;
-	__set_bit(mid, m->live);
-	m->used++;
-	return 0;
-}
-
-static int mirror_associate_gfp(struct mirror *m, void *ctx, u16 *mid,
-				gfp_t gfp)
-{
-	u16 new = UNTOUCHED;
-	int err;
-
-	m->step++;
-	err = mid_atlas_associate(m->atlas, ctx, &new, gfp);
-	if (!mirror_note(m, err, ctx, new))
-		*mid = new;
-	return err;
-}
-
-static int mirror_associate(struct mirror *m, void *ctx, u16 *mid)
-{
-	return mirror_associate_gfp(m, ctx, mid, GFP_KERNEL);
-}
-
-/* An associate that must succeed. */
-static u16 mirror_take(struct mirror *m)
-{
-	u16 mid = SERVER_MID;
-	int err = mirror_associate(m, nr_ctx(m->step), &mid);
-
-	KUNIT_ASSERT_EQ_MSG(m->test, err, 0, "step %lu, %u in use, seed %u",
-			    m->step, m->used, seed);
-	return mid;
-}
-
-/* Takes all that are free.  Returns how many that were. */
-static unsigned int mirror_fill(struct mirror *m)
-{
-	unsigned int taken = 0;
-	u16 mid;
-	int err;
-
-	while (!(err = mirror_associate(m, nr_ctx(m->step), &mid)))
-		taken++;
-	KUNIT_ASSERT_EQ_MSG(m->test, err, -ENOSPC, "%u in use", m->used);
-	return taken;
-}
-
-static void mirror_map(struct mirror *m, u16 mid)
-{
-	m->step++;
-	mirror_assert(m, map_rcu(m->atlas, mid), m->ctx[mid], mid, "map");
-}
-
-static void *mirror_dissociate(struct mirror *m, u16 mid)
-{
-	void *ctx;
-
-	m->step++;
-	ctx = mid_atlas_dissociate(m->atlas, mid);
-	mirror_assert(m, ctx, m->ctx[mid], mid, "dissociate");
-	m->used -= !!ctx;
-	__clear_bit(mid, m->live);
-	m->ctx[mid] = NULL;
-	return ctx;
-}
-
-static void *mirror_reassociate(struct mirror *m, u16 mid)
-{
-	void *new_ctx = nr_ctx(m->step++), *old_ctx;
-
-	old_ctx = mid_atlas_reassociate(m->atlas, mid, new_ctx);
-	mirror_assert(m, old_ctx, m->ctx[mid], mid, "reassociate");
-	if (old_ctx)
-		m->ctx[mid] = new_ctx;
-	return old_ctx;
-}
-
-static void mirror_empty(struct mirror *m)
-{
-	unsigned int mid;
-
-	for (mid = 0; mid < MID_VALUES; mid++)
-		mirror_dissociate(m, mid);
-	KUNIT_ASSERT_EQ(m->test, m->used, 0);
-}
-
-/* Maps every value that there is. */
-static void mirror_check(struct mirror *m)
-{
-	unsigned int mid;
-
-	for (mid = 0; mid < MID_VALUES; mid++)
-		mirror_map(m, mid);
-}
-
-/*
- * Makes a state of which each part is there: MIDs in their first use, reused
- * and reassociated ones, freed ones, and such that never were in use.
- */
-static void mirror_mix(struct mirror *m)
-{
-	unsigned int freed = 0, mid;
-
-	mirror_fill(m);
-	for (mid = 0; mid < MID_VALUES; mid++) {
-		if (mid % 3 == 0)
-			freed += !!mirror_dissociate(m, mid);
-		else if (mid % 3 == 1)
-			mirror_reassociate(m, mid);
-	}
-	KUNIT_ASSERT_GT(m->test, freed, 1);
-	for (mid = 0; mid < freed / 2; mid++)
-		mirror_take(m);
-}
-
-/* ------------------------------------------------------------------------
- * Memory that runs out, for the test's own thread
- */
-
-static unsigned int alloc_calls;	/* since limit_allocs() */
-static unsigned int alloc_limit;
-static gfp_t alloc_gfp;			/* of the last call */
-
-#ifdef kunit_activate_static_stub
-static void *limited_alloc(size_t size, gfp_t gfp)
-{
-	struct kunit *test = kunit_get_current_test();
-	void *p;
-
-	alloc_gfp = gfp;
-	if (alloc_calls++ >= alloc_limit)
-		return NULL;
-
-	kunit_deactivate_static_stub(test, mid_atlas_alloc);
-	p = mid_atlas_alloc(size, gfp);
-	kunit_activate_static_stub(test, mid_atlas_alloc, limited_alloc);
-	return p;
-}
-#endif
-
-/* From now on @limit allocations of slots succeed, all further ones fail. */
-static void limit_allocs(struct kunit *test, unsigned int limit)
-{
-	alloc_calls = 0;
-	alloc_limit = limit;
-#ifdef kunit_activate_static_stub
-	kunit_activate_static_stub(test, mid_atlas_alloc, limited_alloc);
-#else
-	kunit_skip(test, "this kernel's KUnit has no static stubs");
-#endif
-}
 
 /* ------------------------------------------------------------------------
  * create
@@ -407,22 +141,15 @@ static struct kunit_suite create_suite = {
  * associate
  */
 
-static void *const no_contexts[] = {
-	NULL,
-	(void *)-1L,		/* ERR_PTR(-EPERM) */
-	(void *)-ENOMEM,
-	(void *)-MAX_ERRNO,
-};
-
 static void associate_refuses_null_and_error_pointers(struct kunit *test)
 {
 	struct mirror *m = mirror_create(test, 50, 0);
 	unsigned int i;
 	u16 mid;
 
-	for (i = 0; i < ARRAY_SIZE(no_contexts); i++)
+	for (i = 0; i < ARRAY_SIZE(bad_requests); i++)
 		KUNIT_EXPECT_EQ(test, -EINVAL,
-				mirror_associate(m, no_contexts[i], &mid));
+				mirror_associate(m, bad_requests[i], &mid));
 	KUNIT_EXPECT_EQ(test, mirror_fill(m), 50);
 }
 
@@ -1100,10 +827,10 @@ static void reassociate_refuses_null_and_error_pointers(struct kunit *test)
 	void *ret;
 
 	mirror_dissociate(m, mid[1]);
-	for (i = 0; i < ARRAY_SIZE(no_contexts); i++) {
+	for (i = 0; i < ARRAY_SIZE(bad_requests); i++) {
 		for (n = 0; n < ARRAY_SIZE(mid); n++) {
 			ret = mid_atlas_reassociate(m->atlas, mid[n],
-						    no_contexts[i]);
+						    bad_requests[i]);
 			KUNIT_EXPECT_PTR_EQ(test, ret, ERR_PTR(-EINVAL));
 		}
 		mirror_check(m);
@@ -1128,43 +855,11 @@ static struct kunit_suite reassociate_suite = {
  * destroy
  */
 
-/* What a destructor was handed. */
-struct estate {
-	unsigned int calls;
-	unsigned int irqs_off;
-	void *ctx[MID_VALUES];
-};
-
-static void inherit(void *ctx, u16 mid, void *arg)
-{
-	struct estate *estate = arg;
-
-	might_sleep();
-	estate->calls++;
-	estate->irqs_off += irqs_disabled();
-	estate->ctx[mid] = ctx;
-}
-
 /* Sleeps until whatever was given to RCU before is gone. */
-static void inherit_slowly(void *ctx, u16 mid, void *arg)
+static void destruct_slowly(void *ctx, u16 mid, void *arg)
 {
-	inherit(ctx, mid, arg);
+	destruct(ctx, mid, arg);
 	rcu_barrier();
-}
-
-/* Destroys the atlas: its destructor must get what the model has, no more. */
-static void mirror_destroy(struct mirror *m, mid_ctx_fn destructor)
-{
-	struct estate *estate = test_alloc(m->test, sizeof(*estate));
-	unsigned int mid;
-
-	mid_atlas_destroy(m->atlas, destructor, estate);
-	m->atlas = NULL;
-
-	KUNIT_ASSERT_EQ(m->test, estate->calls, m->used);
-	KUNIT_ASSERT_EQ(m->test, estate->irqs_off, 0);
-	for (mid = 0; mid < MID_VALUES; mid++)
-		mirror_assert(m, estate->ctx[mid], m->ctx[mid], mid, "destroy");
 }
 
 static void destroy_hands_each_context_to_the_destructor_once(struct kunit *test)
@@ -1172,7 +867,7 @@ static void destroy_hands_each_context_to_the_destructor_once(struct kunit *test
 	struct mirror *m = mirror_of(test);
 
 	mirror_fill(m);
-	mirror_destroy(m, inherit);
+	mirror_destroy(m, destruct);
 }
 
 static void destroy_passes_over_freed_mids(struct kunit *test)
@@ -1180,7 +875,7 @@ static void destroy_passes_over_freed_mids(struct kunit *test)
 	struct mirror *m = mirror_of(test);
 
 	mirror_mix(m);
-	mirror_destroy(m, inherit);
+	mirror_destroy(m, destruct);
 }
 
 static void destroy_of_an_atlas_that_was_emptied_calls_nobody(struct kunit *test)
@@ -1189,7 +884,7 @@ static void destroy_of_an_atlas_that_was_emptied_calls_nobody(struct kunit *test
 
 	mirror_fill(m);
 	mirror_empty(m);
-	mirror_destroy(m, inherit);
+	mirror_destroy(m, destruct);
 }
 
 static void destroy_hands_over_the_context_of_the_last_reassociate(struct kunit *test)
@@ -1199,7 +894,7 @@ static void destroy_hands_over_the_context_of_the_last_reassociate(struct kunit 
 
 	mirror_reassociate(m, mid);
 	mirror_reassociate(m, mid);
-	mirror_destroy(m, inherit);
+	mirror_destroy(m, destruct);
 }
 
 static void destroy_lets_the_destructor_sleep(struct kunit *test)
@@ -1208,7 +903,7 @@ static void destroy_lets_the_destructor_sleep(struct kunit *test)
 
 	mirror_take(m);
 	mirror_take(m);
-	mirror_destroy(m, inherit_slowly);
+	mirror_destroy(m, destruct_slowly);
 }
 
 /*
@@ -1225,19 +920,19 @@ static void destroy_of_a_grown_atlas_lets_the_destructor_sleep(struct kunit *tes
 		mid[i] = mirror_take(m);
 	for (i = 1; i < 64; i++)
 		mirror_dissociate(m, mid[i]);
-	mirror_destroy(m, inherit_slowly);
+	mirror_destroy(m, destruct_slowly);
 }
 
 static void destroy_needs_neither_destructor_nor_atlas(struct kunit *test)
 {
 	struct mirror *m = mirror_create(test, 50, 50);
-	struct estate *estate = test_alloc(test, sizeof(*estate));
+	struct destructed *d = test_alloc(test, sizeof(*d));
 
 	mirror_fill(m);
-	mid_atlas_destroy(m->atlas, NULL, estate);
+	mid_atlas_destroy(m->atlas, NULL, d);
 	m->atlas = NULL;
-	mid_atlas_destroy(NULL, inherit, estate);
-	KUNIT_EXPECT_EQ(test, estate->calls, 0);
+	mid_atlas_destroy(NULL, destruct, d);
+	KUNIT_EXPECT_EQ(test, d->calls, 0);
 }
 
 static struct kunit_case destroy_cases[] = {
@@ -1265,17 +960,14 @@ static struct kunit_suite destroy_suite = {
 
 struct irq_calls {
 	struct mid_atlas *atlas;
-	struct irq_work irq_work;
-	struct tasklet_struct tasklet;
-	bool in_hardirq;
-	bool in_softirq;
 	unsigned int wrong;
 	u16 mid[IRQ_MIDS];
 };
 
-/* Every call that interrupts may make. */
-static void make_all_calls(struct irq_calls *c)
+/* Makes every call that is allowed in interrupts. */
+static void make_all_calls(void *arg)
 {
+	struct irq_calls *c = arg;
 	struct mid_atlas *atlas = c->atlas;
 	unsigned int i;
 
@@ -1293,22 +985,6 @@ static void make_all_calls(struct irq_calls *c)
 	}
 }
 
-static void calls_from_hardirq(struct irq_work *work)
-{
-	struct irq_calls *c = container_of(work, typeof(*c), irq_work);
-
-	c->in_hardirq = in_hardirq();
-	make_all_calls(c);
-}
-
-static void calls_from_softirq(struct tasklet_struct *tasklet)
-{
-	struct irq_calls *c = container_of(tasklet, typeof(*c), tasklet);
-
-	c->in_softirq = in_serving_softirq();
-	make_all_calls(c);
-}
-
 /* PREEMPT_RT cannot allocate in hard interrupts: there all slots must exist. */
 static struct mirror *irq_mirror(struct kunit *test, unsigned int max_mids)
 {
@@ -1321,10 +997,7 @@ static void hardirq_may_make_every_call(struct kunit *test)
 	struct irq_calls *c = test_alloc(test, sizeof(*c));
 
 	c->atlas = irq_mirror(test, IRQ_MIDS)->atlas;
-	c->irq_work = IRQ_WORK_INIT_HARD(calls_from_hardirq);
-	irq_work_queue(&c->irq_work);
-	irq_work_sync(&c->irq_work);
-	KUNIT_EXPECT_TRUE(test, c->in_hardirq);
+	run_in_hardirq(test, make_all_calls, c);
 	KUNIT_EXPECT_EQ(test, c->wrong, 0);
 }
 
@@ -1333,10 +1006,7 @@ static void softirq_may_make_every_call(struct kunit *test)
 	struct irq_calls *c = test_alloc(test, sizeof(*c));
 
 	c->atlas = irq_mirror(test, IRQ_MIDS)->atlas;
-	tasklet_setup(&c->tasklet, calls_from_softirq);
-	tasklet_schedule(&c->tasklet);
-	tasklet_kill(&c->tasklet);	/* waits until it has run */
-	KUNIT_EXPECT_TRUE(test, c->in_softirq);
+	run_in_softirq(test, make_all_calls, c);
 	KUNIT_EXPECT_EQ(test, c->wrong, 0);
 }
 
@@ -1425,854 +1095,9 @@ static struct kunit_suite irq_suite = {
 	.test_cases = irq_cases,
 };
 
-/* ------------------------------------------------------------------------
- * Two CPUs
- */
-
-/* Both sides fill one atlas at once. */
-struct fill_race {
-	struct mid_atlas *atlas;
-	atomic_t arrivals;
-	unsigned int taken[2];
-	int err[2];
-	u16 mid[2][MID_VALUES];
-};
-
-static void run_fill_race(void *arg, int side)
-{
-	struct fill_race *r = arg;
-	u16 *mid = r->mid[side];
-	unsigned int n;
-	int err = 0;
-
-	meet(&r->arrivals);
-	for (n = 0; n < MID_VALUES; n++) {
-		err = mid_atlas_associate(r->atlas, nr_ctx(2 * n + side),
-					  &mid[n], GFP_KERNEL);
-		if (err)
-			break;
-		cond_resched();
-	}
-	r->taken[side] = n;
-	r->err[side] = err;
-}
-
-static void racing_associates_never_share_or_lose_a_mid(struct kunit *test)
-{
-	const struct shape *shape = test->param_value;
-	struct fill_race *r = test_alloc(test, sizeof(*r));
-	struct mirror *m = mirror_of(test);
-	unsigned int round, side, i;
-
-	r->atlas = m->atlas;
-	for (round = 0; round < 10; round++) {
-		race(test, run_fill_race, r);
-		for (side = 0; side < 2; side++) {
-			KUNIT_ASSERT_EQ(test, r->err[side], -ENOSPC);
-			for (i = 0; i < r->taken[side]; i++)
-				mirror_note(m, 0, nr_ctx(2 * i + side),
-					    r->mid[side][i]);
-		}
-		KUNIT_ASSERT_EQ(test, m->used, shape->max_mids);
-		mirror_empty(m);
-	}
-}
-
-/* Both sides claim each of a million MIDs: one gets the context, one NULL. */
-#define CLAIMS		4096
-#define CLAIM_ROUNDS	256
-#define REPLACE_ROUNDS	PART_OF(64)
-
-struct claim_race {
-	struct mid_atlas *atlas;
-	atomic_t arrivals;
-	unsigned int wrong;
-	unsigned int won[2];
-	u16 mid[CLAIMS];
-	void *got[2][CLAIMS];
-};
-
-static void claim_race_fill(struct claim_race *r)
-{
-	unsigned int i;
-
-	for (i = 0; i < CLAIMS; i++)
-		r->wrong += !!mid_atlas_associate(r->atlas, nr_ctx(i),
-						  &r->mid[i], GFP_KERNEL);
-}
-
-static void claim_race_judge(struct claim_race *r)
-{
-	unsigned int i;
-
-	for (i = 0; i < CLAIMS; i++) {
-		void *winner = r->got[0][i] ?: r->got[1][i];
-
-		r->wrong += winner != nr_ctx(i);
-		r->wrong += r->got[0][i] && r->got[1][i];
-		r->won[0] += !!r->got[0][i];
-		r->won[1] += !!r->got[1][i];
-	}
-}
-
-static void run_claim_race(void *arg, int side)
-{
-	struct claim_race *r = arg;
-	unsigned int round, i;
-
-	for (round = 0; round < CLAIM_ROUNDS; round++) {
-		if (side == 0)
-			claim_race_fill(r);
-		meet(&r->arrivals);
-		for (i = 0; i < CLAIMS; i++)
-			r->got[side][i] = mid_atlas_dissociate(r->atlas,
-							       r->mid[i]);
-		meet(&r->arrivals);
-		if (side == 0)
-			claim_race_judge(r);
-		cond_resched();
-	}
-}
-
-static void racing_dissociates_give_each_context_to_one(struct kunit *test)
-{
-	struct claim_race *r = test_alloc(test, sizeof(*r));
-	unsigned int turns;
-
-	r->atlas = mirror_create(test, CLAIMS, CLAIMS)->atlas;
-	turns = race_until(r->won[0] && r->won[1], test, run_claim_race, r);
-	kunit_info(test, "CPUs won %u and %u of %u MIDs\n", r->won[0],
-		   r->won[1], turns * CLAIMS * CLAIM_ROUNDS);
-	KUNIT_EXPECT_EQ(test, r->wrong, 0);
-	KUNIT_EXPECT_EQ(test, r->won[0] + r->won[1], turns * CLAIMS * CLAIM_ROUNDS);
-	KUNIT_EXPECT_GT(test, r->won[0], 0);
-	KUNIT_EXPECT_GT(test, r->won[1], 0);
-}
-
-/*
- * Side 0 puts a new context in the place of an old one while side 1 claims.
- * Either side 1 gets the new one and side 0 the old one, or side 1 gets the old
- * one and side 0 is refused.
- */
-struct replace_race {
-	struct claim_race claim;
-	unsigned int replaced;
-	unsigned int refused;
-};
-
-static void replace_race_judge(struct replace_race *r)
-{
-	unsigned int i;
-
-	for (i = 0; i < CLAIMS; i++) {
-		void *old_ctx = nr_ctx(i), *new_ctx = nr_ctx(i + CLAIMS);
-		void *reassociated = r->claim.got[0][i];
-		void *dissociated = r->claim.got[1][i];
-
-		if (reassociated == old_ctx && dissociated == new_ctx)
-			r->replaced++;
-		else if (!reassociated && dissociated == old_ctx)
-			r->refused++;
-		else
-			r->claim.wrong++;
-	}
-}
-
-static void run_replace_race(void *arg, int side)
-{
-	struct replace_race *r = arg;
-	struct claim_race *c = &r->claim;
-	unsigned int round, i;
-
-	for (round = 0; round < REPLACE_ROUNDS; round++) {
-		if (side == 0)
-			claim_race_fill(c);
-		meet(&c->arrivals);
-		for (i = 0; i < CLAIMS; i++)
-			c->got[side][i] = side ?
-				mid_atlas_dissociate(c->atlas, c->mid[i]) :
-				mid_atlas_reassociate(c->atlas, c->mid[i],
-						      nr_ctx(i + CLAIMS));
-		meet(&c->arrivals);
-		if (side == 0)
-			replace_race_judge(r);
-		cond_resched();
-	}
-}
-
-static void reassociate_racing_dissociate_returns_each_context_once(struct kunit *test)
-{
-	struct replace_race *r = test_alloc(test, sizeof(*r));
-	unsigned int turns, all;
-
-	r->claim.atlas = mirror_create(test, CLAIMS, CLAIMS)->atlas;
-	turns = race_until(r->replaced && r->refused, test, run_replace_race, r);
-	all = turns * CLAIMS * REPLACE_ROUNDS;
-	kunit_info(test, "reassociate came first %u times of %u\n", r->replaced, all);
-	KUNIT_EXPECT_EQ(test, r->claim.wrong, 0);
-	KUNIT_EXPECT_EQ(test, r->replaced + r->refused, all);
-	KUNIT_EXPECT_GT(test, r->replaced, 0);
-	KUNIT_EXPECT_GT(test, r->refused, 0);
-}
-
-/* One MID; contexts 1, 2, 3, ... are put into it, by one side or by both. */
-#define MOST_REPLACEMENTS	100000
-#define REPLACEMENTS	PART_OF(MOST_REPLACEMENTS)
-
-struct swap_race {
-	struct mid_atlas *atlas;
-	atomic_t arrivals;
-	bool done;
-	u16 mid;
-	unsigned long wrong[2];
-	unsigned long changes;			/* that a mapper saw */
-	u8 returned[2][2 * MOST_REPLACEMENTS + 1];	/* by side and context */
-};
-
-static void run_swap_race(void *arg, int side)
-{
-	struct swap_race *r = arg;
-	unsigned long nr, old;
-
-	meet(&r->arrivals);
-	for (nr = 1 + side; nr <= 2 * REPLACEMENTS; nr += 2) {
-		old = (unsigned long)mid_atlas_reassociate(r->atlas, r->mid,
-							   nr_ctx(nr));
-		if (old - 1 <= 2 * REPLACEMENTS)
-			r->returned[side][old - 1]++;
-		else
-			r->wrong[side]++;
-		cond_resched();
-	}
-}
-
-static void racing_reassociates_return_each_context_once(struct kunit *test)
-{
-	struct swap_race *r = test_alloc(test, sizeof(*r));
-	struct mirror *m = mirror_create(test, 50, 50);
-	unsigned long nr, last;
-
-	r->atlas = m->atlas;
-	KUNIT_ASSERT_EQ(test, 0, mirror_associate(m, nr_ctx(0), &r->mid));
-	race(test, run_swap_race, r);
-	KUNIT_ASSERT_EQ(test, r->wrong[0] + r->wrong[1], 0);
-
-	last = (unsigned long)mid_atlas_dissociate(r->atlas, r->mid) - 1;
-	KUNIT_ASSERT_LE(test, last, 2 * REPLACEMENTS);
-	r->returned[0][last]++;
-	for (nr = 0; nr <= 2 * REPLACEMENTS; nr++)
-		KUNIT_ASSERT_EQ_MSG(test, 1, r->returned[0][nr] +
-				    r->returned[1][nr], "context %lu", nr);
-}
-
-static void run_swap_against_map(void *arg, int side)
-{
-	struct swap_race *r = arg;
-	unsigned long nr, last = 0;
-
-	if (side == 0) {
-		r->done = false;
-		mid_atlas_reassociate(r->atlas, r->mid, nr_ctx(0));
-	}
-	meet(&r->arrivals);
-	if (side == 0) {
-		for (nr = 1; nr <= REPLACEMENTS; nr++)
-			r->wrong[0] += mid_atlas_reassociate(r->atlas, r->mid,
-							     nr_ctx(nr)) !=
-				       nr_ctx(nr - 1);
-		WRITE_ONCE(r->done, true);
-		return;
-	}
-	while (!READ_ONCE(r->done)) {
-		nr = (unsigned long)map_rcu(r->atlas, r->mid) - 1;
-		r->changes += nr != last;
-		/* Once a newer one was seen, no older one may be. */
-		r->wrong[1] += nr < last || nr > REPLACEMENTS;
-		last = nr;
-		cond_resched();
-	}
-}
-
-static void map_racing_reassociate_sees_one_of_the_two(struct kunit *test)
-{
-	struct swap_race *r = test_alloc(test, sizeof(*r));
-	struct mirror *m = mirror_create(test, 50, 50);
-	unsigned int turns;
-
-	r->atlas = m->atlas;
-	KUNIT_ASSERT_EQ(test, 0, mirror_associate(m, nr_ctx(0), &r->mid));
-	turns = race_until(r->changes, test, run_swap_against_map, r);
-	kunit_info(test, "the mapper saw %lu of %u changes\n", r->changes,
-		   turns * REPLACEMENTS);
-	KUNIT_EXPECT_EQ(test, r->wrong[0], 0);
-	KUNIT_EXPECT_EQ(test, r->wrong[1], 0);
-	KUNIT_EXPECT_GT(test, r->changes, 0);
-}
-
-/*
- * Both sides give one back and take one.  All are in use before, so there is
- * always one for whoever has just given one back: no refusal is right.
- */
-#define FULL_CYCLES	PART_OF(200000)
-
-struct full_race {
-	struct mid_atlas *atlas;
-	atomic_t arrivals;
-	unsigned int share[2];
-	unsigned int refused[2];
-	unsigned int wrong[2];
-	u16 mid[2][MID_VALUES];
-};
-
-static void run_full_race(void *arg, int side)
-{
-	struct full_race *r = arg;
-	u16 *mid = r->mid[side];
-	struct rnd_state rnd;
-	unsigned int n, i;
-
-	prandom_seed_state(&rnd, seed + side);
-	for (i = 0; i < r->share[side]; i++)
-		r->refused[side] += !!mid_atlas_associate(r->atlas, nr_ctx(i),
-							  &mid[i], GFP_KERNEL);
-	meet(&r->arrivals);
-	for (n = 0; n < FULL_CYCLES && !r->refused[side]; n++) {
-		i = prandom_u32_state(&rnd) % r->share[side];
-		r->wrong[side] += mid_atlas_dissociate(r->atlas, mid[i]) !=
-				  nr_ctx(i);
-		r->refused[side] += !!mid_atlas_associate(r->atlas, nr_ctx(i),
-							  &mid[i], GFP_KERNEL);
-		cond_resched();
-	}
-}
-
-static const struct shape full_shapes[] = {
-	{ 2, 2 }, { 50, 50 }, { 64, 64 }, { 4096, 4096 }, { 65535, 65535 },
-	{ 4096, 0 }, { 65535, 0 },
-};
-
-KUNIT_ARRAY_PARAM(full_shapes, full_shapes, shape_desc);
-
-static void full_table_refuses_nobody_who_gave_one_back(struct kunit *test)
-{
-	const struct shape *shape = test->param_value;
-	struct full_race *r = test_alloc(test, sizeof(*r));
-	struct mirror *m = mirror_of(test);
-	unsigned int side, i;
-
-	r->atlas = m->atlas;
-	r->share[0] = shape->max_mids / 2;
-	r->share[1] = shape->max_mids - r->share[0];
-	race(test, run_full_race, r);
-	for (side = 0; side < 2; side++) {
-		KUNIT_ASSERT_EQ(test, r->refused[side], 0);
-		KUNIT_ASSERT_EQ(test, r->wrong[side], 0);
-		for (i = 0; i < r->share[side]; i++)
-			mirror_note(m, 0, nr_ctx(i), r->mid[side][i]);
-	}
-	mirror_check(m);
-	KUNIT_EXPECT_EQ(test, mirror_fill(m), 0);
-}
-
-/*
- * Side 0 takes and gives back; side 1 tries each MID just after it was given
- * back.  With one slot no value is seen twice in STALE_CYCLES uses, so side 1
- * must never get anything, nor take anything from side 0.
- */
-#define STALE_CYCLES	60000
-#define STALE_ROUNDS	PART_OF(10)
-
-struct stale_race {
-	struct mid_atlas *atlas;
-	atomic_t arrivals;
-	bool done;
-	u16 freed;
-	unsigned long wrong[2];
-	unsigned long tried;
-};
-
-static void stale_race_use(struct stale_race *r)
-{
-	unsigned long n;
-	u16 mid;
-
-	for (n = 0; n < STALE_CYCLES; n++) {
-		r->wrong[0] += !!mid_atlas_associate(r->atlas, nr_ctx(n), &mid,
-						     GFP_KERNEL);
-		r->wrong[0] += map_rcu(r->atlas, mid) != nr_ctx(n);
-		r->wrong[0] += mid_atlas_dissociate(r->atlas, mid) != nr_ctx(n);
-		WRITE_ONCE(r->freed, mid);
-		cond_resched();
-	}
-}
-
-static void stale_race_try(struct stale_race *r)
-{
-	u16 freed;
-
-	while (!READ_ONCE(r->done)) {
-		freed = READ_ONCE(r->freed);
-		r->wrong[1] += !!map_rcu(r->atlas, freed);
-		r->wrong[1] += !!mid_atlas_reassociate(r->atlas, freed, r);
-		r->wrong[1] += !!mid_atlas_dissociate(r->atlas, freed);
-		r->tried++;
-		cond_resched();
-	}
-}
-
-static void run_stale_race(void *arg, int side)
-{
-	struct stale_race *r = arg;
-	unsigned int round;
-
-	for (round = 0; round < STALE_ROUNDS; round++) {
-		if (side == 0)
-			r->done = false;
-		meet(&r->arrivals);
-		if (side == 0) {
-			stale_race_use(r);
-			WRITE_ONCE(r->done, true);
-		} else {
-			stale_race_try(r);
-		}
-		meet(&r->arrivals);
-		cond_resched();
-	}
-}
-
-static void stale_mid_never_reaches_a_racing_later_use(struct kunit *test)
-{
-	struct stale_race *r = test_alloc(test, sizeof(*r));
-	struct mirror *m = mirror_create(test, 1, 1);
-	unsigned int turns;
-
-	r->atlas = m->atlas;
-	r->freed = mirror_take(m);
-	mirror_dissociate(m, r->freed);
-	turns = race_until(r->tried > STALE_CYCLES, test, run_stale_race, r);
-	kunit_info(test, "%lu tries while the slot had %u uses\n", r->tried,
-		   turns * STALE_CYCLES * STALE_ROUNDS);
-	KUNIT_EXPECT_EQ(test, r->wrong[0], 0);
-	KUNIT_EXPECT_EQ(test, r->wrong[1], 0);
-	KUNIT_EXPECT_GT(test, r->tried, STALE_CYCLES);
-}
-
-/*
- * Of 65,535 MIDs all but one are in use, so it is the same one each time: side
- * 1 can wait for it, and see the context as early as anyone can.
- */
-#define LETTERS		50000
-#define LETTER_ROUNDS	PART_OF(10)
-
-struct letter {
-	unsigned long from;
-	unsigned long to;
-	u16 mid;	/* is written by associate itself */
-};
-
-struct letter_race {
-	struct mid_atlas *atlas;
-	atomic_t arrivals;
-	bool done;
-	u16 mid;
-	unsigned int gone;	/* letters that were taken out before */
-	unsigned int refused;
-	unsigned int torn;
-	unsigned int late;
-	unsigned int seen;
-	struct letter letter[LETTERS];
-};
-
-static void send_letters(struct letter_race *r)
-{
-	unsigned int i;
-
-	r->done = false;
-	r->gone = 0;
-	memset(r->letter, 0, sizeof(r->letter));
-	meet(&r->arrivals);
-	for (i = 0; i < LETTERS; i++) {
-		struct letter *letter = &r->letter[i];
-
-		letter->from = i;
-		letter->to = ~(unsigned long)i;
-		r->refused += !!mid_atlas_associate(r->atlas, letter,
-						    &letter->mid, GFP_KERNEL);
-		r->refused += mid_atlas_dissociate(r->atlas, r->mid) != letter;
-		/* Pairs with the acquire in read_letters(). */
-		smp_store_release(&r->gone, i + 1);
-		cond_resched();
-	}
-	WRITE_ONCE(r->done, true);
-}
-
-static void read_letters(struct letter_race *r)
-{
-	struct letter *letter, *last = NULL;
-	unsigned long i, gone;
-
-	meet(&r->arrivals);
-	while (!READ_ONCE(r->done)) {
-		/* Pairs with the release in send_letters(). */
-		gone = smp_load_acquire(&r->gone);
-		rcu_read_lock();
-		letter = mid_atlas_map(r->atlas, r->mid);
-		if (letter) {
-			i = letter - r->letter;
-			r->late += i < gone;
-			r->torn += READ_ONCE(letter->from) != i ||
-				   READ_ONCE(letter->to) != ~i ||
-				   READ_ONCE(letter->mid) != r->mid;
-			r->seen += letter != last;
-			last = letter;
-		}
-		rcu_read_unlock();
-		cond_resched();
-	}
-}
-
-static void run_letter_race(void *arg, int side)
-{
-	struct letter_race *r = arg;
-	unsigned int round;
-
-	for (round = 0; round < LETTER_ROUNDS; round++) {
-		if (side == 0)
-			send_letters(r);
-		else
-			read_letters(r);
-		meet(&r->arrivals);
-		cond_resched();
-	}
-}
-
-static void map_sees_a_context_only_when_it_is_fully_written(struct kunit *test)
-{
-	struct letter_race *r = test_alloc(test, sizeof(*r));
-	struct mirror *m = mirror_create(test, MID_ATLAS_MAX_MIDS,
-					 MID_ATLAS_MAX_MIDS);
-	unsigned int turns;
-
-	mirror_fill(m);
-	r->atlas = m->atlas;
-	r->mid = 0x1234;
-	mirror_dissociate(m, r->mid);
-	turns = race_until(r->seen, test, run_letter_race, r);
-	kunit_info(test, "%u of %u contexts were seen\n", r->seen,
-		   turns * LETTERS * LETTER_ROUNDS);
-	KUNIT_EXPECT_EQ(test, r->refused, 0);
-	KUNIT_EXPECT_EQ(test, r->torn, 0);
-	KUNIT_EXPECT_EQ(test, r->late, 0);
-	KUNIT_EXPECT_GT(test, r->seen, 0);
-}
-
-/*
- * Side 0 makes the table grow from nothing; side 1 maps whatever was handed out
- * and claims every other MID, so that slots are freed while they are moved.
- */
-#define GROWTH_OLD	32	/* taken at first, in use to the end */
-
-struct growth_race {
-	struct mid_atlas *atlas;
-	atomic_t arrivals;
-	unsigned int to_issue;
-	unsigned int issued;	/* entries of mid[] that side 1 may use */
-	unsigned long wrong[2];
-	u16 mid[MID_VALUES];
-};
-
-static void growth_race_issue(struct growth_race *r)
-{
-	unsigned int i;
-
-	for (i = GROWTH_OLD; i < r->to_issue; i++) {
-		r->wrong[0] += !!mid_atlas_associate(r->atlas, nr_ctx(i),
-						     &r->mid[i], GFP_KERNEL);
-		/* Behind mid[i]; pairs with growth_race_follow(). */
-		smp_store_release(&r->issued, i + 1);
-		cond_resched();
-	}
-}
-
-static void growth_race_follow(struct growth_race *r)
-{
-	unsigned int i, old;
-	u16 mid;
-
-	for (i = GROWTH_OLD; i < r->to_issue; i++) {
-		/* Pairs with the release in growth_race_issue(). */
-		while (smp_load_acquire(&r->issued) <= i)
-			cpu_relax();
-		mid = r->mid[i];
-		r->wrong[1] += map_rcu(r->atlas, mid) != nr_ctx(i);
-		if (i % 2)
-			r->wrong[1] += mid_atlas_dissociate(r->atlas, mid) !=
-				       nr_ctx(i);
-		old = i % GROWTH_OLD;
-		r->wrong[1] += map_rcu(r->atlas, r->mid[old]) != nr_ctx(old);
-		cond_resched();
-	}
-}
-
-static void run_growth_race(void *arg, int side)
-{
-	struct growth_race *r = arg;
-
-	meet(&r->arrivals);
-	if (side == 0)
-		growth_race_issue(r);
-	else
-		growth_race_follow(r);
-}
-
-static void run_one_growth(struct kunit *test, struct growth_race *r)
-{
-	struct mirror *m = mirror_of(test);
-	const struct shape *shape = test->param_value;
-	unsigned int i;
-
-	r->atlas = m->atlas;
-	r->to_issue = shape->max_mids;
-	r->issued = GROWTH_OLD;
-	for (i = 0; i < GROWTH_OLD; i++)
-		r->wrong[0] += !!mid_atlas_associate(r->atlas, nr_ctx(i),
-						     &r->mid[i], GFP_KERNEL);
-	race(test, run_growth_race, r);
-	KUNIT_ASSERT_EQ(test, r->wrong[0], 0);
-	KUNIT_ASSERT_EQ(test, r->wrong[1], 0);
-
-	for (i = 0; i < r->to_issue; i++)
-		if (i < GROWTH_OLD || i % 2 == 0)
-			mirror_note(m, 0, nr_ctx(i), r->mid[i]);
-	mirror_check(m);
-	i = m->used;
-	KUNIT_ASSERT_EQ(test, mirror_fill(m), shape->max_mids - i);
-	mirror_destroy(m, inherit);
-}
-
-static const struct shape growing_shapes[] = {
-	{ 4096, 0 }, { 65535, 0 },
-};
-
-KUNIT_ARRAY_PARAM(growing_shapes, growing_shapes, shape_desc);
-
-static void growth_loses_nothing_that_is_freed_meanwhile(struct kunit *test)
-{
-	struct growth_race *r = test_alloc(test, sizeof(*r));
-	unsigned int round;
-
-	for (round = 0; round < 5; round++)
-		run_one_growth(test, r);
-}
-
-/* Side 1 began to look up before side 0 destroys the atlas. */
-#define DESTROY_MIDS	64
-#define DESTROY_LOOKUPS	PART_OF(10000)
-
-struct destroy_race {
-	struct mid_atlas *atlas;
-	atomic_t arrivals;
-	struct estate estate;
-	unsigned int wrong;
-	u16 mid[DESTROY_MIDS];
-};
-
-static void lookup_during_destroy(struct destroy_race *r)
-{
-	bool gone[DESTROY_MIDS] = {};
-	unsigned int n, i;
-	void *ctx;
-
-	rcu_read_lock();
-	meet(&r->arrivals);
-	for (n = 0; n < DESTROY_MIDS * DESTROY_LOOKUPS; n++) {
-		i = n % DESTROY_MIDS;
-		ctx = mid_atlas_map(r->atlas, r->mid[i]);
-		r->wrong += ctx && (ctx != nr_ctx(i) || gone[i]);
-		gone[i] |= !ctx;
-	}
-	rcu_read_unlock();
-}
-
-static void run_destroy_race(void *arg, int side)
-{
-	struct destroy_race *r = arg;
-
-	if (side) {
-		lookup_during_destroy(r);
-		return;
-	}
-	meet(&r->arrivals);
-	mid_atlas_destroy(r->atlas, inherit, &r->estate);
-}
-
-static void lookup_that_began_before_destroy_is_safe(struct kunit *test)
-{
-	struct destroy_race *r = test_alloc(test, sizeof(*r));
-	struct mirror *m = mirror_create(test, DESTROY_MIDS, DESTROY_MIDS);
-	unsigned int i;
-
-	r->atlas = m->atlas;
-	for (i = 0; i < DESTROY_MIDS; i++)
-		KUNIT_ASSERT_EQ(test, 0, mirror_associate(m, nr_ctx(i),
-							  &r->mid[i]));
-	m->atlas = NULL;
-	race(test, run_destroy_race, r);
-	KUNIT_EXPECT_EQ(test, r->wrong, 0);
-	KUNIT_EXPECT_EQ(test, r->estate.calls, DESTROY_MIDS);
-}
-
-static const struct shape fill_shapes[] = {
-	{ 64, 64 }, { 4096, 0 }, { 65535, 0 }, { 65535, 65535 },
-};
-
-KUNIT_ARRAY_PARAM(fill_shapes, fill_shapes, shape_desc);
-
-static struct kunit_case race_cases[] = {
-	KUNIT_CASE_PARAM(racing_associates_never_share_or_lose_a_mid,
-			 fill_shapes_gen_params),
-	KUNIT_CASE_SLOW(racing_dissociates_give_each_context_to_one),
-	KUNIT_CASE(reassociate_racing_dissociate_returns_each_context_once),
-	KUNIT_CASE(racing_reassociates_return_each_context_once),
-	KUNIT_CASE(map_racing_reassociate_sees_one_of_the_two),
-	KUNIT_CASE_PARAM(full_table_refuses_nobody_who_gave_one_back,
-			 full_shapes_gen_params),
-	KUNIT_CASE(stale_mid_never_reaches_a_racing_later_use),
-	KUNIT_CASE(map_sees_a_context_only_when_it_is_fully_written),
-	KUNIT_CASE_PARAM(growth_loses_nothing_that_is_freed_meanwhile,
-			 growing_shapes_gen_params),
-	KUNIT_CASE(lookup_that_began_before_destroy_is_safe),
-	{}
-};
-
-static struct kunit_suite race_suite = {
-	.name = "midatlas_race",
-	.init = race_init,
-	.test_cases = race_cases,
-};
-
-/* ------------------------------------------------------------------------
- * The random run
- */
-
-#define RANDOM_STEPS	1000000
-#define RANDOM_RECENT	256
-
-struct random_run {
-	struct mirror *m;
-	struct rnd_state rnd;
-	unsigned int max_mids;
-	bool filling;			/* or emptying */
-	u16 recent[RANDOM_RECENT];	/* issued lately; some are stale */
-};
-
-static u32 random_below(struct random_run *r, u32 limit)
-{
-	return prandom_u32_state(&r->rnd) % limit;
-}
-
-/* From the wire: a valid MID, one that was valid lately, or anything. */
-static u16 random_mid(struct random_run *r)
-{
-	u16 mid = random_below(r, MID_VALUES);
-
-	switch (random_below(r, 4)) {
-	case 0:
-		return mid;
-	case 1:
-		return r->recent[mid % RANDOM_RECENT];
-	default:
-		return find_next_bit_wrap(r->m->live, MID_VALUES, mid);
-	}
-}
-
-static void random_associate(struct random_run *r)
-{
-	struct mirror *m = r->m;
-	bool full = m->used == r->max_mids;
-	u16 mid = SERVER_MID;
-	int err = mirror_associate(m, nr_ctx(m->step), &mid);
-
-	KUNIT_ASSERT_EQ_MSG(m->test, err, full ? -ENOSPC : 0,
-			    "associate at step %lu, %u in use, seed %u",
-			    m->step, m->used, seed);
-	if (!full)
-		r->recent[random_below(r, RANDOM_RECENT)] = mid;
-}
-
-static void random_call(struct random_run *r)
-{
-	switch (random_below(r, 8)) {
-	case 0:
-		mirror_map(r->m, random_mid(r));
-		break;
-	case 1:
-		mirror_reassociate(r->m, random_mid(r));
-		break;
-	case 2:
-	case 3:
-		mirror_dissociate(r->m, random_mid(r));
-		break;
-	case 4:
-		random_associate(r);
-		break;
-	default:
-		if (r->filling)
-			random_associate(r);
-		else
-			mirror_dissociate(r->m, random_mid(r));
-	}
-}
-
-static void random_run_agrees_with_the_model(struct kunit *test)
-{
-	const struct shape *shape = test->param_value;
-	struct random_run *r = test_alloc(test, sizeof(*r));
-	unsigned int turns = 0;
-
-	r->m = mirror_of(test);
-	r->max_mids = shape->max_mids;
-	r->filling = true;
-	prandom_seed_state(&r->rnd, seed);
-	while (r->m->step < RANDOM_STEPS) {
-		random_call(r);
-		/* Mistakes hide where it is full or empty: stay for a while. */
-		if (r->m->used == (r->filling ? r->max_mids : 0) &&
-		    !random_below(r, 50)) {
-			r->filling = !r->filling;
-			turns++;
-			cond_resched();
-		}
-	}
-	kunit_info(test, "%lu calls, %u times full or empty, seed %u\n",
-		   r->m->step, turns, seed);
-	KUNIT_EXPECT_GT(test, turns, 1);
-	mirror_check(r->m);
-	mirror_destroy(r->m, inherit);
-}
-
-static const struct shape random_shapes[] = {
-	{ 1, 1 }, { 50, 0 }, { 4096, 0 }, { 65535, 65535 },
-};
-
-KUNIT_ARRAY_PARAM(random_shapes, random_shapes, shape_desc);
-
-static struct kunit_case random_cases[] = {
-	KUNIT_CASE_PARAM(random_run_agrees_with_the_model,
-			 random_shapes_gen_params),
-	{}
-};
-
-static struct kunit_suite random_suite = {
-	.name = "midatlas_random",
-	.test_cases = random_cases,
-};
-
 kunit_test_suites(&create_suite, &associate_suite, &growth_suite, &map_suite,
 		  &dissociate_suite, &reassociate_suite, &destroy_suite,
-		  &irq_suite, &race_suite, &random_suite);
+		  &irq_suite);
 
-/* What MODULE_IMPORT_NS() is in every kernel; its own argument has changed. */
-MODULE_INFO(import_ns, "EXPORTED_FOR_KUNIT_TESTING");
 MODULE_DESCRIPTION("KUnit tests of the MID atlas");
 MODULE_LICENSE("GPL");

@@ -9,11 +9,6 @@
  * What no test can show: "the lookup is organized as a three level hierarchy".
  * That is RDBSS' way to look up; what comes of it for the MIDs is tested.
  */
-#include <kunit/static_stub.h>
-#include <kunit/test-bug.h>
-#include <linux/bitmap.h>
-#include <linux/mm.h>
-#include <linux/module.h>
 #include <linux/mutex.h>
 
 #include "fixture.h"
@@ -58,38 +53,6 @@ static PVOID give_back(struct kunit *test, PMID_ATLAS atlas, USHORT mid)
 			RxMapAndDissociateMidFromContext(atlas, mid, &context),
 			STATUS_SUCCESS);
 	return context;
-}
-
-/* The inner allocations: how many, with which flags, and which of them fail. */
-static unsigned int alloc_calls, alloc_limit;
-static gfp_t alloc_gfp;
-
-#ifdef kunit_activate_static_stub
-static void *limited_alloc(size_t size, gfp_t gfp)
-{
-	struct kunit *test = kunit_get_current_test();
-	void *p;
-
-	alloc_gfp = gfp;
-	if (alloc_calls++ >= alloc_limit)
-		return NULL;
-	kunit_deactivate_static_stub(test, mid_atlas_alloc);
-	p = mid_atlas_alloc(size, gfp);
-	kunit_activate_static_stub(test, mid_atlas_alloc, limited_alloc);
-	return p;
-}
-#endif
-
-/* From now on @limit allocations succeed, all further ones fail. */
-static void limit_allocs(struct kunit *test, unsigned int limit)
-{
-	alloc_calls = 0;
-	alloc_limit = limit;
-#ifdef kunit_activate_static_stub
-	kunit_activate_static_stub(test, mid_atlas_alloc, limited_alloc);
-#else
-	kunit_skip(test, "this kernel's KUnit has no static stubs");
-#endif
 }
 
 struct maximum {
@@ -924,7 +887,5 @@ static struct kunit_suite client_suite = {
 kunit_test_suites(&create_suite, &destroy_suite, &associate_suite, &map_suite,
 		  &dissociate_suite, &reassociate_suite, &client_suite);
 
-/* What MODULE_IMPORT_NS() is in every kernel; its own argument has changed. */
-MODULE_INFO(import_ns, "EXPORTED_FOR_KUNIT_TESTING");
 MODULE_DESCRIPTION("KUnit tests of RDBSS' names for the MID atlas");
 MODULE_LICENSE("GPL");

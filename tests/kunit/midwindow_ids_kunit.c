@@ -1,0 +1,1089 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * midwindow_ids_kunit - tests of the ids that a window issues
+ *
+ * There is one suite for each of the arguments of all calls, the sequence of the ids, ids that
+ * are given back, requests that were not sent, and the cost of a lookup after
+ * millions of ids.  A model with one byte for each id says which ids a reserve
+ * must get.
+ */
+#include <linux/ktime.h>
+
+#include "fixture.h"
+
+/* ------------------------------------------------------------------------
+ * Arguments
+ */
+
+static void create_wants_a_name(struct kunit *test)
+{
+	KUNIT_EXPECT_EQ(test, PTR_ERR(mid_window_create(NULL, GFP_KERNEL)), -EINVAL);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(mid_window_create("", GFP_KERNEL)), -EINVAL);
+}
+
+static void create_reports_each_failed_allocation(struct kunit *test)
+{
+	unsigned int granted = 0;
+	struct mid_window *w;
+
+	for (;;) {
+		limit_window_allocs(test, granted);
+		w = mid_window_create("kunit", GFP_KERNEL);
+		if (!IS_ERR(w))
+			break;
+		KUNIT_ASSERT_EQ(test, PTR_ERR(w), -ENOMEM);
+		granted++;
+	}
+	mid_window_destroy(w, NULL, NULL);
+	KUNIT_EXPECT_GT(test, granted, 1);
+	KUNIT_EXPECT_EQ(test, alloc_calls, granted);
+}
+
+static void destroy_needs_no_window(struct kunit *test)
+{
+	mid_window_destroy(NULL, NULL, NULL);
+}
+
+static void reserve_refuses_no_ids_and_too_many(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	struct mid_span span = { .first = NO_ID };
+
+	window_grant(test, 2 * MID_WINDOW_MAX_SPAN);
+	KUNIT_EXPECT_EQ(test, -EINVAL, mid_window_reserve(w, 0, &span));
+	KUNIT_EXPECT_EQ(test, -EINVAL, mid_window_reserve_wait(w, 0, &span, 0));
+	KUNIT_EXPECT_EQ(test, -EINVAL, mid_window_reserve_urgent(w, 0, &span, 0));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			mid_window_reserve(w, MID_WINDOW_MAX_SPAN + 1, &span));
+	KUNIT_EXPECT_EQ(test, -EINVAL, mid_window_reserve(w, UINT_MAX, &span));
+	KUNIT_EXPECT_EQ(test, span.first, NO_ID);
+	span = window_reserve(test, MID_WINDOW_MAX_SPAN);
+	EXPECT_SPAN(test, span, 0, MID_WINDOW_MAX_SPAN);
+}
+
+static void associate_refuses_what_is_no_context(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	struct mid_span span = window_reserve(test, 1);
+	unsigned int i;
+	u64 id = NO_ID;
+
+	for (i = 0; i < ARRAY_SIZE(bad_requests); i++)
+		KUNIT_EXPECT_EQ(test, -EINVAL,
+				mid_window_associate(w, &span, 1, bad_requests[i],
+						     &id, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, id, NO_ID);
+	EXPECT_SPAN(test, span, 0, 1);
+}
+
+static void associate_refuses_a_charge_that_the_span_has_not(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	struct mid_span span;
+	u64 id = NO_ID;
+
+	window_grant(test, 3);
+	span = window_reserve(test, 3);
+	KUNIT_EXPECT_EQ(test, -EINVAL, mid_window_associate(w, &span, 0, w, &id,
+							    GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, -EINVAL, mid_window_associate(w, &span, 4, w, &id,
+							    GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, -EINVAL,
+			mid_window_associate(w, &span, UINT_MAX, w, &id,
+					     GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, id, NO_ID);
+	EXPECT_SPAN(test, span, 0, 3);
+
+	window_associate(test, &span, 3, w);
+	KUNIT_EXPECT_EQ(test, -EINVAL, mid_window_associate(w, &span, 1, w, &id,
+							    GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, id, NO_ID);
+}
+
+/* The mark in the place of an abandoned context is an error pointer, too. */
+static void claims_refuse_what_is_no_context(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	u32 epoch = mid_window_epoch(w);
+	void *new_ctx;
+	unsigned int i;
+	u64 id, gone;
+
+	window_grant(test, 1);
+	id = window_send(test, nr_ctx(1));
+	gone = window_send(test, nr_ctx(2));
+	KUNIT_ASSERT_TRUE(test, mid_window_abandon(w, epoch, gone, nr_ctx(2), HZ));
+	for (i = 0; i < ARRAY_SIZE(bad_requests); i++) {
+		new_ctx = mid_window_reassociate(w, epoch, id, bad_requests[i]);
+		KUNIT_EXPECT_EQ(test, PTR_ERR(new_ctx), -EINVAL);
+		KUNIT_EXPECT_FALSE(test, mid_window_dissociate_if(w, epoch, gone,
+								  bad_requests[i]));
+		KUNIT_EXPECT_FALSE(test, mid_window_unsend(w, epoch, gone,
+							   bad_requests[i]));
+		KUNIT_EXPECT_FALSE(test, mid_window_abandon(w, epoch, gone,
+							    bad_requests[i], HZ));
+	}
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map(w, epoch, id), nr_ctx(1));
+	KUNIT_EXPECT_EQ(test, window_stats(w).abandoned, 1);
+}
+
+static struct kunit_case argument_cases[] = {
+	KUNIT_CASE(create_wants_a_name),
+	KUNIT_CASE(create_reports_each_failed_allocation),
+	KUNIT_CASE(destroy_needs_no_window),
+	KUNIT_CASE(reserve_refuses_no_ids_and_too_many),
+	KUNIT_CASE(associate_refuses_what_is_no_context),
+	KUNIT_CASE(associate_refuses_a_charge_that_the_span_has_not),
+	KUNIT_CASE(claims_refuse_what_is_no_context),
+	{}
+};
+
+static struct kunit_suite argument_suite = {
+	.name = "midwindow_arguments",
+	.init = window_init,
+	.exit = window_exit,
+	.test_cases = argument_cases,
+};
+
+/* ------------------------------------------------------------------------
+ * The ids
+ */
+
+static void new_window_has_the_id_0_and_no_other(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	struct mid_span span = { .first = NO_ID };
+
+	KUNIT_EXPECT_EQ(test, mid_window_credits(w), 1);
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 2, &span), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, span.first, NO_ID);
+	span = window_reserve(test, 1);
+	EXPECT_SPAN(test, span, 0, 1);
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 1, &span), -EAGAIN);
+	EXPECT_SPAN(test, span, 0, 1);
+}
+
+static void grants_open_the_ids_in_sequence(struct kunit *test)
+{
+	u64 next = 0;
+	unsigned int credits;
+	struct mid_span span;
+
+	for (credits = 1; credits < 100; credits++) {
+		span = window_reserve(test, 1);
+		EXPECT_SPAN(test, span, next, 1);
+		next++;
+		window_grant(test, credits);
+		if (credits == 1)
+			continue;
+		span = window_reserve(test, credits - 1);
+		EXPECT_SPAN(test, span, next, credits - 1);
+		next += credits - 1;
+	}
+}
+
+static void grant_of_nothing_is_fine(struct kunit *test)
+{
+	window_grant(test, 0);
+	expect_available(test, 1);
+}
+
+static void next_is_the_lowest_id_that_was_never_reserved(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 5);
+	struct mid_span span;
+
+	KUNIT_EXPECT_EQ(test, mid_window_next(w), 1);
+	span = window_reserve(test, 3);
+	KUNIT_EXPECT_EQ(test, mid_window_next(w), 4);
+	window_associate(test, &span, 1, w);
+	KUNIT_EXPECT_EQ(test, mid_window_next(w), 4);
+	mid_window_give_back(w, &span);
+	KUNIT_EXPECT_EQ(test, mid_window_next(w), 2);
+	mid_window_reset(w, NULL, NULL);
+	KUNIT_EXPECT_EQ(test, mid_window_next(w), 0);
+}
+
+/* What a response brings is one, two or no more ids: never a part of a span. */
+static void span_is_given_whole_or_not_at_all(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 3);
+	struct mid_span span = { .first = NO_ID };
+	unsigned int missing;
+
+	for (missing = 5; missing; missing--) {
+		KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 8, &span), -EAGAIN);
+		KUNIT_EXPECT_EQ(test, span.first, NO_ID);
+		KUNIT_EXPECT_EQ(test, mid_window_credits(w), 8 - missing);
+		window_grant(test, 1);
+	}
+	span = window_reserve(test, 8);
+	EXPECT_SPAN(test, span, 1, 8);
+	KUNIT_EXPECT_EQ(test, window_stats(w).exhausted, 5);
+}
+
+static void full_window_refuses_spans_of_every_size(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 100);
+	struct mid_span all = window_reserve(test, 100), span = { .first = NO_ID };
+	unsigned int n;
+
+	for (n = 1; n <= MID_WINDOW_MAX_SPAN; n++)
+		KUNIT_ASSERT_EQ(test, mid_window_reserve(w, n, &span), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, span.first, NO_ID);
+
+	/* What is in flight frees no ids, only its response's credits do. */
+	window_associate(test, &all, 50, w);
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 1, &span), -EAGAIN);
+	KUNIT_EXPECT_PTR_EQ(test, w, mid_window_dissociate(w, 1, 1));
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 1, &span), -EAGAIN);
+	window_grant(test, 1);
+	span = window_reserve(test, 1);
+	EXPECT_SPAN(test, span, 101, 1);
+}
+
+static void associate_takes_ids_off_the_front(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 6);
+	struct mid_span span = window_reserve(test, 6);
+
+	KUNIT_EXPECT_EQ(test, 1, window_associate(test, &span, 1, nr_ctx(1)));
+	EXPECT_SPAN(test, span, 2, 5);
+	KUNIT_EXPECT_EQ(test, 2, window_associate(test, &span, 3, nr_ctx(2)));
+	EXPECT_SPAN(test, span, 5, 2);
+	KUNIT_EXPECT_EQ(test, 5, window_associate(test, &span, 2, nr_ctx(5)));
+	EXPECT_SPAN(test, span, 7, 0);
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map(w, 1, 1), nr_ctx(1));
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map(w, 1, 2), nr_ctx(2));
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map(w, 1, 5), nr_ctx(5));
+}
+
+static void span_may_be_cut_in_two(struct kunit *test)
+{
+	struct mid_span span, rest;
+
+	negotiated(test, 10);
+	span = window_reserve(test, 10);
+	rest = (struct mid_span){ span.first + 4, span.n - 4, span.epoch };
+	span.n = 4;
+	mid_window_give_back(test->priv, &rest);
+	window_associate(test, &span, 4, nr_ctx(1));
+	span = window_reserve(test, 6);
+	EXPECT_SPAN(test, span, 5, 6);
+}
+
+/* Fails each allocation of an associate in turn. */
+static void failed_associate_changes_nothing(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 4);
+	struct mid_span span = window_reserve(test, 4);
+	u64 id = NO_ID;
+
+	limit_window_allocs(test, 0);
+	KUNIT_EXPECT_EQ(test, -ENOMEM, mid_window_associate(w, &span, 2, w, &id,
+							    GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, id, NO_ID);
+	EXPECT_SPAN(test, span, 1, 4);
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
+
+	limit_window_allocs(test, 1);
+	KUNIT_EXPECT_EQ(test, 0, mid_window_associate(w, &span, 2, w, &id,
+						      GFP_KERNEL));
+	EXPECT_SPAN(test, span, 3, 2);
+}
+
+/* The inner atlas has few slots at first, and cannot get more. */
+static void associate_reports_that_the_atlas_cannot_grow(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 100);
+	struct mid_span span = window_reserve(test, 100);
+	unsigned int sent = 0;
+	u64 id;
+	int err;
+
+	limit_allocs(test, 0);
+	while (!(err = mid_window_associate(w, &span, 1, nr_ctx(sent), &id,
+					    GFP_KERNEL)))
+		sent++;
+	limit_allocs(test, UINT_MAX);
+	KUNIT_EXPECT_EQ(test, err, -ENOMEM);
+	KUNIT_EXPECT_EQ(test, span.n, 100 - sent);
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, sent);
+	KUNIT_EXPECT_EQ(test, window_stats(w).slots, sent);
+	window_associate(test, &span, 100 - sent, nr_ctx(sent));
+}
+
+/* MID_ATLAS_MAX_MIDS is what one window can have in flight. */
+static void too_many_in_flight_are_refused_and_one_less_is_not(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	struct mid_span span;
+	unsigned int sent;
+	u64 id = NO_ID;
+
+	window_grant(test, MID_ATLAS_MAX_MIDS);
+	for (sent = 0; sent < MID_ATLAS_MAX_MIDS; sent++)
+		window_send(test, nr_ctx(sent));
+	span = window_reserve(test, 1);
+	KUNIT_EXPECT_EQ(test, -ENOSPC,
+			mid_window_associate(w, &span, 1, w, &id, GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, id, NO_ID);
+	KUNIT_EXPECT_EQ(test, span.n, 1);
+
+	KUNIT_EXPECT_PTR_EQ(test, nr_ctx(4711), mid_window_dissociate(w, 1, 4711));
+	window_associate(test, &span, 1, w);
+	KUNIT_EXPECT_EQ(test, window_stats(w).high_water, MID_ATLAS_MAX_MIDS);
+}
+
+static void sequence_ends_before_the_servers_own_id(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	struct mid_span span = {};
+	unsigned int i;
+
+	window_begin_at(test, MID_WINDOW_RESERVED - 10);
+	window_grant(test, 1000);
+	window_grant(test, UINT_MAX);
+	KUNIT_EXPECT_EQ(test, mid_window_credits(w), 10);
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 11, &span), -EAGAIN);
+	for (i = 0; i < 10; i++) {
+		span = window_reserve(test, 1);
+		EXPECT_SPAN(test, span, MID_WINDOW_RESERVED - 10 + i, 1);
+		window_associate(test, &span, 1, nr_ctx(i));
+	}
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 1, &span), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, window_stats(w).next, MID_WINDOW_RESERVED);
+	KUNIT_EXPECT_NULL(test, mid_window_map(w, mid_window_epoch(w),
+					       MID_WINDOW_RESERVED));
+	KUNIT_EXPECT_NULL(test, mid_window_dissociate(w, mid_window_epoch(w),
+						      MID_WINDOW_RESERVED));
+	KUNIT_EXPECT_EQ(test, window_stats(w).unknown, 1);
+}
+
+static void last_ids_make_one_span_and_come_back_too(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	struct mid_span span;
+
+	window_begin_at(test, MID_WINDOW_RESERVED - 16);
+	window_grant(test, 100);
+	span = window_reserve(test, 16);
+	EXPECT_SPAN(test, span, MID_WINDOW_RESERVED - 16, 16);
+	mid_window_give_back(w, &span);
+	expect_available(test, 16);
+	span = window_reserve(test, 16);
+	window_associate(test, &span, 16, w);
+	KUNIT_EXPECT_TRUE(test, mid_window_unsend(w, mid_window_epoch(w),
+						  MID_WINDOW_RESERVED - 16, w));
+	expect_available(test, 16);
+}
+
+/* A span that nobody sends stops the window, as it would stop the server's. */
+static void unsent_id_is_not_left_behind_for_ever(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	struct mid_span old, span = {};
+	unsigned int i;
+
+	window_grant(test, 4 * ID_SPREAD);
+	old = window_reserve(test, 2);
+	for (i = 2; i < ID_SPREAD; i++)
+		window_send(test, nr_ctx(i));
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 1, &span), -EAGAIN);
+
+	/* One of the two is sent: so much further it goes. */
+	window_associate(test, &old, 1, nr_ctx(0));
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 2, &span), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, window_send(test, nr_ctx(i)), ID_SPREAD);
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 1, &span), -EAGAIN);
+
+	/* The other one comes back, and is what the next request gets. */
+	mid_window_give_back(w, &old);
+	KUNIT_EXPECT_EQ(test, window_send(test, nr_ctx(1)), 1);
+	span = window_reserve(test, MID_WINDOW_MAX_SPAN);
+	KUNIT_EXPECT_EQ(test, span.first, ID_SPREAD + 1);
+}
+
+static void credits_are_a_hint_that_saturates(struct kunit *test)
+{
+	window_grant(test, UINT_MAX);
+	window_grant(test, UINT_MAX);
+	KUNIT_EXPECT_EQ(test, mid_window_credits(test->priv), UINT_MAX);
+	KUNIT_EXPECT_EQ(test, window_stats(test->priv).credits, 2ULL * UINT_MAX + 1);
+}
+
+static struct kunit_case id_cases[] = {
+	KUNIT_CASE(new_window_has_the_id_0_and_no_other),
+	KUNIT_CASE(grants_open_the_ids_in_sequence),
+	KUNIT_CASE(grant_of_nothing_is_fine),
+	KUNIT_CASE(next_is_the_lowest_id_that_was_never_reserved),
+	KUNIT_CASE(span_is_given_whole_or_not_at_all),
+	KUNIT_CASE(full_window_refuses_spans_of_every_size),
+	KUNIT_CASE(associate_takes_ids_off_the_front),
+	KUNIT_CASE(span_may_be_cut_in_two),
+	KUNIT_CASE(failed_associate_changes_nothing),
+	KUNIT_CASE(associate_reports_that_the_atlas_cannot_grow),
+	KUNIT_CASE(too_many_in_flight_are_refused_and_one_less_is_not),
+	KUNIT_CASE(sequence_ends_before_the_servers_own_id),
+	KUNIT_CASE(last_ids_make_one_span_and_come_back_too),
+	KUNIT_CASE(unsent_id_is_not_left_behind_for_ever),
+	KUNIT_CASE(credits_are_a_hint_that_saturates),
+	{}
+};
+
+static struct kunit_suite id_suite = {
+	.name = "midwindow_ids",
+	.init = window_init,
+	.exit = window_exit,
+	.test_cases = id_cases,
+};
+
+/* ------------------------------------------------------------------------
+ * The model of the ids: one byte each, and no idea of ranges
+ */
+
+enum fate { NOT_GRANTED, AVAILABLE, IN_SPAN, SENT };
+
+#define MODEL_IDS	4096
+
+struct model {
+	struct kunit *test;
+	struct mid_window *w;
+	u64 base;		/* the first id of the connection */
+	unsigned int granted;
+	u8 fate[MODEL_IDS];
+};
+
+static void model_begin(struct model *m, struct kunit *test, u64 base)
+{
+	m->test = test;
+	m->w = test->priv;
+	m->base = base;
+	memset(m->fate, NOT_GRANTED, sizeof(m->fate));
+	m->fate[0] = AVAILABLE;
+	m->granted = 1;
+}
+
+static void model_grant(struct model *m, unsigned int credits)
+{
+	credits = min(credits, MODEL_IDS - m->granted);
+	window_grant(m->test, credits);
+	memset(m->fate + m->granted, AVAILABLE, credits);
+	m->granted += credits;
+}
+
+/* Where the lowest @n available ids in a row begin; MODEL_IDS if nowhere. */
+static unsigned int model_lowest(const struct model *m, unsigned int n)
+{
+	unsigned int i, run = 0;
+
+	for (i = 0; i < m->granted; i++) {
+		run = m->fate[i] == AVAILABLE ? run + 1 : 0;
+		if (run == n)
+			return i + 1 - n;
+	}
+	return MODEL_IDS;
+}
+
+/* A reserve gets exactly what the model says: those ids, or nothing. */
+static bool model_reserve(struct model *m, unsigned int n, struct mid_span *span)
+{
+	unsigned int lowest = model_lowest(m, n);
+	int err = mid_window_reserve(m->w, n, span);
+
+	if (lowest == MODEL_IDS) {
+		KUNIT_ASSERT_EQ_MSG(m->test, err, -EAGAIN, "%u ids, seed %u", n,
+				    seed);
+		return false;
+	}
+	KUNIT_ASSERT_EQ_MSG(m->test, err, 0, "%u ids from %u, seed %u", n,
+			    lowest, seed);
+	KUNIT_ASSERT_EQ_MSG(m->test, span->first - m->base, lowest,
+			    "%u ids, seed %u", n, seed);
+	KUNIT_ASSERT_EQ(m->test, span->n, n);
+	memset(m->fate + lowest, IN_SPAN, n);
+	return true;
+}
+
+static void model_set(struct model *m, u64 id, unsigned int n, enum fate fate)
+{
+	memset(m->fate + (id - m->base), fate, n);
+}
+
+static void model_give_back(struct model *m, struct mid_span *span)
+{
+	model_set(m, span->first, span->n, AVAILABLE);
+	mid_window_give_back(m->w, span);
+	KUNIT_ASSERT_EQ(m->test, span->n, 0);
+}
+
+static void model_send(struct model *m, struct mid_span *span,
+		       unsigned int charge)
+{
+	u64 id = window_associate(m->test, span, charge, m->w);
+
+	model_set(m, id, charge, SENT);
+	KUNIT_ASSERT_PTR_EQ(m->test, m->w,
+			    mid_window_dissociate(m->w, span->epoch, id));
+}
+
+/* The window counts what the model does. */
+static void model_check(const struct model *m)
+{
+	struct mid_window_stats stats = window_stats(m->w);
+	unsigned int i, credits = 0, next = 0;
+
+	for (i = 0; i < m->granted; i++) {
+		credits += m->fate[i] == AVAILABLE;
+		if (m->fate[i] != AVAILABLE)
+			next = i + 1;
+	}
+	KUNIT_ASSERT_EQ_MSG(m->test, stats.credits, credits, "seed %u", seed);
+	KUNIT_ASSERT_EQ_MSG(m->test, stats.next - m->base, next, "seed %u", seed);
+	KUNIT_ASSERT_EQ_MSG(m->test, stats.given_back,
+			    credits - (m->granted - next), "seed %u", seed);
+}
+
+/* ------------------------------------------------------------------------
+ * What comes back
+ */
+
+static void given_back_ids_are_reissued_before_new_ones(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 20);
+	struct mid_span a = window_reserve(test, 4), b = window_reserve(test, 4), got;
+
+	window_reserve(test, 4);
+	mid_window_give_back(w, &b);
+	mid_window_give_back(w, &a);
+	got = window_reserve(test, 2);
+	EXPECT_SPAN(test, got, 1, 2);
+	got = window_reserve(test, 2);
+	EXPECT_SPAN(test, got, 3, 2);
+	got = window_reserve(test, 4);
+	EXPECT_SPAN(test, got, 5, 4);
+	got = window_reserve(test, 1);
+	EXPECT_SPAN(test, got, 13, 1);
+}
+
+static void lowest_range_that_is_long_enough_is_taken(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 100);
+	static const unsigned int size[] = { 1, 5, 3, 5, 2 };
+	struct mid_span span[ARRAY_SIZE(size)], got;
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(size); i++) {
+		span[i] = window_reserve(test, size[i]);	/* 1, 3, 9, 13, 19 */
+		window_reserve(test, 1);
+	}
+	for (i = 0; i < ARRAY_SIZE(size); i++)
+		mid_window_give_back(w, &span[i]);
+
+	got = window_reserve(test, 4);
+	EXPECT_SPAN(test, got, 3, 4);
+	got = window_reserve(test, 3);
+	EXPECT_SPAN(test, got, 9, 3);
+	got = window_reserve(test, 6);
+	EXPECT_SPAN(test, got, 22, 6);	/* too long for any: new ones */
+	got = window_reserve(test, 1);
+	EXPECT_SPAN(test, got, 1, 1);
+	got = window_reserve(test, 1);
+	EXPECT_SPAN(test, got, 7, 1);
+	got = window_reserve(test, 5);
+	EXPECT_SPAN(test, got, 13, 5);
+	got = window_reserve(test, 2);
+	EXPECT_SPAN(test, got, 19, 2);
+	KUNIT_EXPECT_EQ(test, window_stats(w).given_back, 0);
+}
+
+static void adjoining_ranges_merge(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 12);
+	struct mid_span a = window_reserve(test, 3), b = window_reserve(test, 3),
+			c = window_reserve(test, 3), got;
+
+	window_reserve(test, 3);		/* the window is full, and has no head */
+	mid_window_give_back(w, &a);
+	mid_window_give_back(w, &c);
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 4, &got), -EAGAIN);
+	mid_window_give_back(w, &b);	/* the middle joins both */
+	KUNIT_EXPECT_EQ(test, window_stats(w).given_back, 9);
+	got = window_reserve(test, 9);
+	EXPECT_SPAN(test, got, 1, 9);
+}
+
+static void head_goes_back(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 12);
+	struct mid_span a = window_reserve(test, 3), b = window_reserve(test, 3),
+			c = window_reserve(test, 3), got;
+
+	mid_window_give_back(w, &b);
+	KUNIT_EXPECT_EQ(test, window_stats(w).next, 10);
+	mid_window_give_back(w, &c);	/* and b with it */
+	KUNIT_EXPECT_EQ(test, window_stats(w).next, 4);
+	KUNIT_EXPECT_EQ(test, window_stats(w).given_back, 0);
+	got = window_reserve(test, 9);
+	EXPECT_SPAN(test, got, 4, 9);
+	mid_window_give_back(w, &got);
+	mid_window_give_back(w, &a);
+	KUNIT_EXPECT_EQ(test, window_stats(w).next, 1);
+	expect_available(test, 12);
+}
+
+static void rest_of_a_span_comes_back(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 8);
+	struct mid_span span = window_reserve(test, 8);
+
+	window_associate(test, &span, 3, nr_ctx(1));
+	mid_window_give_back(w, &span);
+	expect_available(test, 5);
+	KUNIT_EXPECT_EQ(test, window_stats(w).next, 4);
+}
+
+static void empty_span_gives_nothing_back(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 8);
+	struct mid_span span = window_reserve(test, 8), zero = {};
+
+	mid_window_give_back(w, &zero);
+	mid_window_give_back(w, &span);
+	mid_window_give_back(w, &span);	/* is empty now */
+	expect_available(test, 8);
+}
+
+static void fragments_are_of_use_to_small_requests_only(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 64);
+	struct mid_span span[64], got;
+	unsigned int i;
+
+	for (i = 0; i < 64; i++)
+		span[i] = window_reserve(test, 1);
+	for (i = 0; i < 64; i += 2)
+		mid_window_give_back(w, &span[i]);
+	KUNIT_EXPECT_EQ(test, mid_window_credits(w), 32);
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 2, &got), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 2, &got), -EAGAIN);
+	mid_window_give_back(w, &span[31]);
+	got = window_reserve(test, 3);
+	EXPECT_SPAN(test, got, 31, 3);
+	for (i = 0; i < 30; i++)
+		window_reserve(test, 1);
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 1, &got), -EAGAIN);
+}
+
+/* Give-back in every order */
+#define SPANS	6
+
+struct orders {
+	struct model m;
+	struct mid_span span[SPANS];
+	unsigned int count;
+};
+
+/* The spans are there again; those in @sent are sent, the others go back. */
+static void orders_run(struct orders *o, const unsigned int *order,
+		       unsigned int n, unsigned int sent)
+{
+	unsigned int i, total = 0;
+
+	mid_window_reset(o->m.w, NULL, NULL);
+	model_begin(&o->m, o->m.test, o->m.base);
+	model_grant(&o->m, SPANS * (SPANS + 1) / 2 - 1);
+	for (i = 0; i < SPANS; i++) {
+		KUNIT_ASSERT_TRUE(o->m.test,
+				  model_reserve(&o->m, i + 1, &o->span[i]));
+		total += i + 1;
+	}
+	for (i = 0; i < SPANS; i++)
+		if (sent & BIT(i))
+			model_send(&o->m, &o->span[i], o->span[i].n);
+	for (i = 0; i < n; i++) {
+		model_give_back(&o->m, &o->span[order[i]]);
+		model_check(&o->m);
+	}
+	/* All of it can be had again, from the lowest run on. */
+	for (i = total; i; i--)
+		while (model_reserve(&o->m, i, &o->span[0]))
+			;
+	model_check(&o->m);
+	o->count++;
+}
+
+/* Every order of order[0..n) from @k on. */
+static void orders_permute(struct orders *o, unsigned int *order,
+			   unsigned int k, unsigned int n, unsigned int sent)
+{
+	unsigned int i;
+
+	if (k == n) {
+		orders_run(o, order, n, sent);
+		cond_resched();
+		return;
+	}
+	for (i = k; i < n; i++) {
+		swap(order[k], order[i]);
+		orders_permute(o, order, k + 1, n, sent);
+		swap(order[k], order[i]);
+	}
+}
+
+/*
+ * Spans of 1 to 6 ids; each set of them is sent and the rest given back, in each
+ * order that there is.
+ */
+static void give_back_in_every_order_restores_every_id(struct kunit *test)
+{
+	struct orders *o = test_alloc(test, sizeof(*o));
+	unsigned int order[SPANS], sent, i, n;
+
+	/* At an end of the rings, so that spans lie across it. */
+	window_begin_at(test, ID_SPREAD - SPANS);
+	model_begin(&o->m, test, ID_SPREAD - SPANS);
+	for (sent = 0; sent < BIT(SPANS); sent++) {
+		for (i = 0, n = 0; i < SPANS; i++)
+			if (!(sent & BIT(i)))
+				order[n++] = i;
+		orders_permute(o, order, 0, n, sent);
+	}
+	kunit_info(test, "%u orders\n", o->count);
+	KUNIT_EXPECT_EQ(test, o->count, 1957);	/* sum of 6!/k! */
+}
+
+/* The random run: many spans, given back, cut, sent and unsent in any order. */
+#define RANDOM_SPANS	64
+#define RANDOM_STEPS	100000
+
+struct random_run {
+	struct model m;
+	struct rnd_state rnd;
+	struct mid_span span[RANDOM_SPANS];
+	unsigned int connections;
+};
+
+static const u64 bases[] = {
+	0, ID_SPREAD - 1000, U32_MAX - 1000ULL, MID_WINDOW_RESERVED - MODEL_IDS,
+};
+
+static void bases_desc(const u64 *base, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "from %llu", *base);
+}
+
+KUNIT_ARRAY_PARAM(bases, bases, bases_desc);
+
+static void random_connect(struct random_run *r)
+{
+	mid_window_reset(r->m.w, NULL, NULL);
+	model_begin(&r->m, r->m.test, r->m.base);
+	r->connections++;
+	/* The spans of the last connection stay: they must do no harm. */
+}
+
+/* What a span of an old connection is good for: nothing. */
+static void random_stale(struct random_run *r, struct mid_span *span)
+{
+	u64 id = NO_ID;
+
+	KUNIT_ASSERT_EQ(r->m.test, -ESTALE,
+			mid_window_associate(r->m.w, span, 1, r, &id, GFP_KERNEL));
+	KUNIT_ASSERT_EQ(r->m.test, id, NO_ID);
+	mid_window_give_back(r->m.w, span);
+}
+
+static void random_unsend(struct random_run *r, struct mid_span *span,
+			  unsigned int charge)
+{
+	u64 id = window_associate(r->m.test, span, charge, r);
+
+	KUNIT_ASSERT_TRUE(r->m.test, mid_window_unsend(r->m.w, span->epoch, id, r));
+	model_set(&r->m, id, charge, AVAILABLE);
+}
+
+static void random_step(struct random_run *r)
+{
+	struct mid_span *span = &r->span[random_below(&r->rnd, RANDOM_SPANS)];
+
+	if (!span->n) {
+		if (!model_reserve(&r->m, 1 + random_below(&r->rnd, 24), span))
+			model_grant(&r->m, random_below(&r->rnd, 32));
+		return;
+	}
+	if (span->epoch != mid_window_epoch(r->m.w)) {
+		random_stale(r, span);
+		return;
+	}
+	switch (random_below(&r->rnd, 4)) {
+	case 0:
+		random_unsend(r, span, 1 + random_below(&r->rnd, span->n));
+		break;
+	case 1:
+		model_send(&r->m, span, 1 + random_below(&r->rnd, span->n));
+		break;
+	default:
+		model_give_back(&r->m, span);
+	}
+}
+
+static void random_give_backs_agree_with_the_model(struct kunit *test)
+{
+	struct random_run *r = test_alloc(test, sizeof(*r));
+	unsigned int step;
+
+	r->m.base = *(const u64 *)test->param_value;
+	window_begin_at(test, r->m.base);
+	model_begin(&r->m, test, r->m.base);
+	prandom_seed_state(&r->rnd, seed);
+	for (step = 0; step < RANDOM_STEPS; step++) {
+		random_step(r);
+		if (step % 64 == 0) {
+			model_check(&r->m);
+			cond_resched();
+		}
+		/* All ids are used up, but for what cannot be used. */
+		if (r->m.granted == MODEL_IDS && !random_below(&r->rnd, 1000))
+			random_connect(r);
+	}
+	kunit_info(test, "%u steps, %u connections, seed %u\n", step,
+		   r->connections, seed);
+	KUNIT_EXPECT_GT(test, r->connections, 3);
+}
+
+static struct kunit_case back_cases[] = {
+	KUNIT_CASE(given_back_ids_are_reissued_before_new_ones),
+	KUNIT_CASE(lowest_range_that_is_long_enough_is_taken),
+	KUNIT_CASE(adjoining_ranges_merge),
+	KUNIT_CASE(head_goes_back),
+	KUNIT_CASE(rest_of_a_span_comes_back),
+	KUNIT_CASE(empty_span_gives_nothing_back),
+	KUNIT_CASE(fragments_are_of_use_to_small_requests_only),
+	KUNIT_CASE(give_back_in_every_order_restores_every_id),
+	KUNIT_CASE_PARAM(random_give_backs_agree_with_the_model,
+			 bases_gen_params),
+	{}
+};
+
+static struct kunit_suite back_suite = {
+	.name = "midwindow_give_back",
+	.init = window_init,
+	.exit = window_exit,
+	.test_cases = back_cases,
+};
+
+/* ------------------------------------------------------------------------
+ * Unsend
+ */
+
+static void unsent_request_gives_its_ids_back(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 10);
+	struct mid_span span = window_reserve(test, 6), got;
+
+	window_associate(test, &span, 4, nr_ctx(1));	/* 1 to 4 */
+	window_associate(test, &span, 2, nr_ctx(5));	/* 5 and 6 */
+	KUNIT_EXPECT_TRUE(test, mid_window_unsend(w, 1, 1, nr_ctx(1)));
+	KUNIT_EXPECT_NULL(test, mid_window_map(w, 1, 1));
+	KUNIT_EXPECT_EQ(test, window_stats(w).given_back, 4);
+	got = window_reserve(test, 4);
+	EXPECT_SPAN(test, got, 1, 4);
+	mid_window_give_back(w, &got);
+
+	KUNIT_EXPECT_TRUE(test, mid_window_unsend(w, 1, 5, nr_ctx(5)));
+	KUNIT_EXPECT_EQ(test, window_stats(w).next, 1);
+	expect_available(test, 10);
+}
+
+static void unsent_id_is_reissued_to_another_request(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 2);
+	u64 id = window_send(test, nr_ctx(1));
+
+	KUNIT_EXPECT_TRUE(test, mid_window_unsend(w, 1, id, nr_ctx(1)));
+	KUNIT_EXPECT_EQ(test, window_send(test, nr_ctx(2)), id);
+	KUNIT_EXPECT_FALSE(test, mid_window_unsend(w, 1, id, nr_ctx(1)));
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_dissociate(w, 1, id), nr_ctx(2));
+}
+
+static void claimed_request_cannot_be_unsent(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 2);
+	u64 id = window_send(test, nr_ctx(1)), other = window_send(test, nr_ctx(2));
+
+	KUNIT_EXPECT_FALSE(test, mid_window_unsend(w, 1, id, nr_ctx(2)));
+	mid_window_dissociate(w, 1, id);
+	KUNIT_EXPECT_FALSE(test, mid_window_unsend(w, 1, id, nr_ctx(1)));
+	mid_window_abandon(w, 1, other, nr_ctx(2), LONG_TIME);
+	KUNIT_EXPECT_FALSE(test, mid_window_unsend(w, 1, other, nr_ctx(2)));
+	KUNIT_EXPECT_EQ(test, mid_window_credits(w), 0);
+}
+
+static void unsend_that_comes_too_late_is_counted(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	struct mid_span span;
+	u64 kept, lost;
+
+	window_grant(test, 4 * ID_SPREAD);
+	lost = window_send(test, nr_ctx(1));
+	kept = window_send(test, nr_ctx(2));
+	span = window_reserve(test, MID_WINDOW_MAX_SPAN);
+	window_associate(test, &span, MID_WINDOW_MAX_SPAN, nr_ctx(3));
+	span = window_reserve(test, MID_WINDOW_MAX_SPAN - 1);
+	window_associate(test, &span, MID_WINDOW_MAX_SPAN - 1, nr_ctx(4));
+
+	/* They are ID_SPREAD + 1 and ID_SPREAD below the next id. */
+	KUNIT_EXPECT_TRUE(test, mid_window_unsend(w, 1, lost, nr_ctx(1)));
+	KUNIT_EXPECT_TRUE(test, mid_window_unsend(w, 1, kept, nr_ctx(2)));
+	KUNIT_EXPECT_EQ(test, window_stats(w).lost, 1);
+	KUNIT_EXPECT_EQ(test, window_stats(w).given_back, 1);
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 2, &span), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, window_send(test, nr_ctx(5)), kept);
+	KUNIT_EXPECT_EQ(test, window_send(test, nr_ctx(6)), ID_SPREAD + 1);
+}
+
+static struct kunit_case unsend_cases[] = {
+	KUNIT_CASE(unsent_request_gives_its_ids_back),
+	KUNIT_CASE(unsent_id_is_reissued_to_another_request),
+	KUNIT_CASE(claimed_request_cannot_be_unsent),
+	KUNIT_CASE(unsend_that_comes_too_late_is_counted),
+	{}
+};
+
+static struct kunit_suite unsend_suite = {
+	.name = "midwindow_unsend",
+	.init = window_init,
+	.exit = window_exit,
+	.test_cases = unsend_cases,
+};
+
+/* ------------------------------------------------------------------------
+ * One that stays, and all the others
+ */
+
+static unsigned int others = 10000000;
+module_param(others, uint, 0444);
+MODULE_PARM_DESC(others, "Ids that are used while one request stays in flight");
+
+static unsigned int charge = 64;
+module_param(charge, uint, 0444);
+MODULE_PARM_DESC(charge, "CreditCharge of each request, up to 128");
+
+#define FLEET	64		/* in flight beside it */
+
+/* What a map costs, in picoseconds: the best of several rounds. */
+static unsigned long map_cost(struct mid_window *w, u64 id)
+{
+	unsigned long best = ULONG_MAX, ps;
+	unsigned int round, i;
+	void *ctx = NULL;
+	ktime_t begin;
+
+	for (round = 0; round < 50; round++) {
+		begin = ktime_get();
+		for (i = 0; i < 1000; i++) {
+			ctx = mid_window_map(w, 1, id);
+			barrier_data(ctx);
+		}
+		ps = ktime_to_ns(ktime_sub(ktime_get(), begin));
+		best = min(best, ps);
+		cond_resched();
+	}
+	return ctx ? best : 0;
+}
+
+/* @n ids go by, @charge to a request, of which FLEET are in flight at any time. */
+static void go_by(struct kunit *test, unsigned int n)
+{
+	struct mid_window *w = test->priv;
+	u64 fleet = FLEET * charge, end = mid_window_next(w) + n, id, last;
+	struct mid_span span = {};
+
+	do {
+		if (!span.n) {
+			span = window_reserve(test, fleet);
+			window_grant(test, fleet);
+			cond_resched();
+		}
+		id = span.first;
+		if (mid_window_associate(w, &span, charge, nr_ctx(id), &id, GFP_KERNEL))
+			KUNIT_FAIL_AND_ABORT(test, "associate failed at %llu", id);
+		last = id - fleet;
+		if (id > fleet && mid_window_dissociate(w, 1, last) != nr_ctx(last))
+			KUNIT_FAIL_AND_ABORT(test, "lost id %llu", last);
+	} while (id < end);
+	mid_window_give_back(w, &span);
+}
+
+static void one_that_stays_does_not_slow_ten_million_others(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	unsigned long before, young, old;
+	struct mid_window_stats begin, end;
+	u64 id = window_send(test, nr_ctx(0));
+
+	KUNIT_ASSERT_EQ(test, id, 0);
+	window_grant(test, 4 * FLEET * charge);
+	go_by(test, 2 * FLEET * charge);
+	begin = window_stats(w);
+	before = map_cost(w, begin.next - charge);
+
+	go_by(test, others);
+	end = window_stats(w);
+	KUNIT_EXPECT_GE(test, end.next, others);
+	young = map_cost(w, end.next - charge);
+	old = map_cost(w, id);
+	kunit_info(test, "map: %lu ps at first, %lu ps after %u other ids, %lu ps for the one that stayed\n",
+		   before, young, others, old);
+	kunit_info(test, "memory for %u requests and %u ids before, %u and %u after\n",
+		   begin.slots, begin.buckets, end.slots, end.buckets);
+	KUNIT_EXPECT_GT(test, before, 0);
+	KUNIT_EXPECT_GT(test, young, 0);
+	KUNIT_EXPECT_LE(test, young, 2 * before);
+	KUNIT_EXPECT_LE(test, old, 2 * before);
+	KUNIT_EXPECT_EQ(test, end.in_use, FLEET + 1);
+	KUNIT_EXPECT_EQ(test, end.slots, begin.slots);
+	KUNIT_EXPECT_EQ(test, end.buckets, begin.buckets);
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_dissociate(w, 1, id), nr_ctx(0));
+}
+
+/* Flat, too, when many are in flight: 50 against 10,000. */
+static void map_costs_the_same_beside_ten_thousand(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	unsigned long few, many;
+	unsigned int i;
+
+	window_grant(test, 10000);
+	for (i = 0; i < 50; i++)
+		window_send(test, nr_ctx(i));
+	few = map_cost(w, 25);
+	for (; i < 10000; i++)
+		window_send(test, nr_ctx(i));
+	many = map_cost(w, 9999);
+	kunit_info(test, "map: %lu ps beside 50, %lu ps beside 10000\n", few, many);
+	KUNIT_EXPECT_GT(test, few, 0);
+	KUNIT_EXPECT_GT(test, many, 0);
+	KUNIT_EXPECT_LE(test, many, 3 * few);
+}
+
+static struct kunit_case long_cases[] = {
+	KUNIT_CASE_SLOW(one_that_stays_does_not_slow_ten_million_others),
+	KUNIT_CASE(map_costs_the_same_beside_ten_thousand),
+	{}
+};
+
+static struct kunit_suite long_suite = {
+	.name = "midwindow_long",
+	.init = window_init,
+	.exit = window_exit,
+	.test_cases = long_cases,
+};
+
+kunit_test_suites(&argument_suite, &id_suite, &back_suite, &unsend_suite,
+		  &long_suite);
+
+MODULE_DESCRIPTION("KUnit tests of the ids of a MessageId window");
+MODULE_LICENSE("GPL");

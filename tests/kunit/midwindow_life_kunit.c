@@ -1,0 +1,1129 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * midwindow_life_kunit - tests of a request's lifecycle in a window
+ *
+ * There is one suite for each of requests in flight, epochs, AsyncIds, quarantine, drain and
+ * destroy, calls from interrupts, and a long run of random calls that are compared
+ * with a model.
+ */
+#include "fixture.h"
+
+/* ------------------------------------------------------------------------
+ * In flight
+ */
+
+static void id_maps_to_its_context_until_it_is_claimed(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	u64 id = window_send(test, nr_ctx(1));
+
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map(w, 1, id), nr_ctx(1));
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map(w, 1, id), nr_ctx(1));
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_dissociate(w, 1, id), nr_ctx(1));
+	KUNIT_EXPECT_NULL(test, mid_window_map(w, 1, id));
+	KUNIT_EXPECT_NULL(test, mid_window_dissociate(w, 1, id));
+	KUNIT_EXPECT_NULL(test, mid_window_reassociate(w, 1, id, nr_ctx(2)));
+	KUNIT_EXPECT_FALSE(test, mid_window_dissociate_if(w, 1, id, nr_ctx(1)));
+	KUNIT_EXPECT_FALSE(test, mid_window_abandon(w, 1, id, nr_ctx(1), HZ));
+	KUNIT_EXPECT_FALSE(test, mid_window_unsend(w, 1, id, nr_ctx(1)));
+}
+
+static void ids_that_are_not_in_flight_map_to_nothing(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 10);
+	struct mid_span span = window_reserve(test, 6);
+	static const u64 none[] = {
+		0,			/* over */
+		2, 3,			/* inside the charge of 1 */
+		4, 6,			/* reserved */
+		7, 10,			/* granted */
+		11, 1ULL << 32, (1ULL << 32) + 1, 1ULL << 63,
+		MID_WINDOW_RESERVED - 1, MID_WINDOW_RESERVED,
+	};
+	unsigned int i;
+
+	window_associate(test, &span, 3, nr_ctx(1));
+	for (i = 0; i < ARRAY_SIZE(none); i++) {
+		KUNIT_EXPECT_NULL(test, mid_window_map(w, 1, none[i]));
+		KUNIT_EXPECT_NULL(test, mid_window_map_async(w, 1, none[i]));
+		KUNIT_EXPECT_NULL(test, mid_window_dissociate(w, 1, none[i]));
+	}
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map(w, 1, 1), nr_ctx(1));
+	KUNIT_EXPECT_EQ(test, window_stats(w).stale, 3);	/* 0, 2, 3 */
+	KUNIT_EXPECT_EQ(test, window_stats(w).unknown, ARRAY_SIZE(none) - 3);
+}
+
+static void all_64_bits_of_an_id_count(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	u64 base = (1ULL << 40) - 2, id;
+	unsigned int bit;
+
+	window_begin_at(test, base);
+	id = window_send(test, nr_ctx(1));
+	for (bit = 0; bit < 64; bit++)
+		KUNIT_EXPECT_NULL(test, mid_window_map(w, mid_window_epoch(w),
+						       id ^ BIT_ULL(bit)));
+	KUNIT_EXPECT_PTR_EQ(test, nr_ctx(1),
+			    mid_window_map(w, mid_window_epoch(w), id));
+}
+
+static void dissociate_if_wants_the_very_context(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	u64 id = window_send(test, nr_ctx(1));
+
+	KUNIT_EXPECT_FALSE(test, mid_window_dissociate_if(w, 1, id, nr_ctx(2)));
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map(w, 1, id), nr_ctx(1));
+	KUNIT_EXPECT_TRUE(test, mid_window_dissociate_if(w, 1, id, nr_ctx(1)));
+	KUNIT_EXPECT_FALSE(test, mid_window_dissociate_if(w, 1, id, nr_ctx(1)));
+	KUNIT_EXPECT_NULL(test, mid_window_dissociate(w, 1, id));
+	KUNIT_EXPECT_EQ(test, window_stats(w).dissociated, 1);
+}
+
+static void reassociate_returns_the_old_context(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	u64 id = window_send(test, nr_ctx(1));
+
+	KUNIT_EXPECT_PTR_EQ(test, nr_ctx(1),
+			    mid_window_reassociate(w, 1, id, nr_ctx(2)));
+	KUNIT_EXPECT_PTR_EQ(test, nr_ctx(2),
+			    mid_window_reassociate(w, 1, id, nr_ctx(3)));
+	KUNIT_EXPECT_FALSE(test, mid_window_dissociate_if(w, 1, id, nr_ctx(1)));
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_dissociate(w, 1, id), nr_ctx(3));
+	KUNIT_EXPECT_NULL(test, mid_window_reassociate(w, 1, id, nr_ctx(4)));
+	KUNIT_EXPECT_NULL(test, mid_window_map(w, 1, id));
+}
+
+static unsigned int gets, puts;
+static bool get_answer;
+static struct mid_window *get_window;	/* where a get claims the request */
+
+static bool test_get(void *ctx)
+{
+	gets++;
+	if (get_window)
+		mid_window_dissociate(get_window, 1, 0);
+	return get_answer;
+}
+
+static void test_put(void *ctx)
+{
+	puts++;
+}
+
+static void map_get_takes_a_reference_or_leaves_none(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	u64 id = window_send(test, nr_ctx(1));
+
+	gets = 0;
+	puts = 0;
+	get_window = NULL;
+	get_answer = true;
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map_get(w, 1, id, test_get), nr_ctx(1));
+	KUNIT_EXPECT_NULL(test, mid_window_map_get(w, 1, id + 1, test_get));
+	KUNIT_EXPECT_EQ(test, gets, 1);
+	get_answer = false;
+	KUNIT_EXPECT_NULL(test, mid_window_map_get_put(w, 1, id, test_get, test_put));
+	KUNIT_EXPECT_EQ(test, gets, 2);
+	KUNIT_EXPECT_EQ(test, puts, 0);
+
+	/* The request is claimed while the reference is being taken. */
+	get_answer = true;
+	get_window = w;
+	KUNIT_EXPECT_NULL(test, mid_window_map_get_put(w, 1, id, test_get, test_put));
+	KUNIT_EXPECT_EQ(test, gets, 3);
+	KUNIT_EXPECT_EQ(test, puts, 1);
+}
+
+#define MANY	1000
+
+/* Who was seen, and how often, by context. */
+struct census {
+	unsigned int calls;
+	unsigned int wrong;
+	u8 seen[MANY];
+};
+
+/* The context of id N is nr_ctx(N). */
+static void count_ctx(void *ctx, u64 id, void *arg)
+{
+	struct census *census = arg;
+	unsigned long nr = (unsigned long)ctx - 1;
+
+	census->calls++;
+	if (nr >= MANY || nr != id || census->seen[nr]++)
+		census->wrong++;
+}
+
+static void count_ctx_slowly(void *ctx, u64 id, void *arg)
+{
+	might_sleep();
+	usleep_range(1, 2);
+	count_ctx(ctx, id, arg);
+}
+
+/* MANY requests; of each three the second is claimed and the third given up. */
+static struct mid_window *many(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	unsigned int i;
+
+	window_grant(test, MANY);
+	for (i = 0; i < MANY; i++) {
+		u64 id = window_send(test, nr_ctx(i));
+
+		if (i % 3 == 1)
+			KUNIT_ASSERT_PTR_EQ(test, nr_ctx(i),
+					    mid_window_dissociate(w, 1, id));
+		if (i % 3 == 2)
+			KUNIT_ASSERT_TRUE(test, mid_window_abandon(w, 1, id,
+								   nr_ctx(i),
+								   LONG_TIME));
+	}
+	return w;
+}
+
+static void expect_thirds(struct kunit *test, const struct census *census)
+{
+	unsigned int i;
+
+	KUNIT_EXPECT_EQ(test, census->wrong, 0);
+	KUNIT_EXPECT_EQ(test, census->calls, DIV_ROUND_UP(MANY, 3));
+	for (i = 0; i < MANY; i++)
+		KUNIT_EXPECT_EQ(test, census->seen[i], i % 3 == 0);
+}
+
+static void each_context_in_flight_is_shown_and_stays(struct kunit *test)
+{
+	struct census *census = test_alloc(test, sizeof(*census));
+	struct mid_window *w = many(test);
+
+	KUNIT_EXPECT_EQ(test, mid_window_for_each(w, count_ctx, census),
+			DIV_ROUND_UP(MANY, 3));
+	expect_thirds(test, census);
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map(w, 1, 0), nr_ctx(0));
+}
+
+static void claim_all_takes_each_context_once(struct kunit *test)
+{
+	struct census *census = test_alloc(test, sizeof(*census));
+	struct mid_window *w = many(test);
+
+	KUNIT_EXPECT_EQ(test, mid_window_claim_all(w, count_ctx_slowly, census),
+			DIV_ROUND_UP(MANY, 3));
+	expect_thirds(test, census);
+	KUNIT_EXPECT_EQ(test, mid_window_claim_all(w, NULL, NULL), 0);
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
+	KUNIT_EXPECT_EQ(test, window_stats(w).abandoned, 0);
+	/* The connection goes on where it was. */
+	KUNIT_EXPECT_EQ(test, window_send(test, nr_ctx(MANY)), MANY);
+}
+
+static void claim_older_leaves_the_young(struct kunit *test)
+{
+	struct census *census = test_alloc(test, sizeof(*census));
+	struct mid_window *w = test->priv;
+
+	window_grant(test, 4);
+	window_send(test, nr_ctx(0));
+	window_send(test, nr_ctx(1));
+	msleep(1000);
+	window_send(test, nr_ctx(2));
+	KUNIT_EXPECT_GE(test, window_stats(w).oldest, HZ);
+	KUNIT_EXPECT_EQ(test, 0, mid_window_claim_older(w, LONG_TIME, count_ctx,
+							census));
+	KUNIT_EXPECT_EQ(test, 2, mid_window_claim_older(w, HZ, count_ctx, census));
+	KUNIT_EXPECT_EQ(test, census->wrong, 0);
+	KUNIT_EXPECT_EQ(test, census->seen[0] + census->seen[1], 2);
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map(w, 1, 2), nr_ctx(2));
+	KUNIT_EXPECT_EQ(test, mid_window_claim_older(w, 0, NULL, NULL), 1);
+}
+
+static void index_grows_and_every_id_still_maps(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	unsigned int i, buckets = window_stats(w).buckets;
+
+	window_grant(test, 5000);
+	for (i = 0; i < 5000; i++) {
+		KUNIT_ASSERT_EQ(test, window_send(test, nr_ctx(i)), i);
+		KUNIT_ASSERT_PTR_EQ(test, mid_window_map(w, 1, i / 2),
+				    nr_ctx(i / 2));
+	}
+	KUNIT_EXPECT_GT(test, window_stats(w).buckets, 16 * buckets);
+	KUNIT_EXPECT_GE(test, window_stats(w).slots, 5000);
+	for (i = 0; i < 5000; i++)
+		KUNIT_ASSERT_PTR_EQ(test, mid_window_map(w, 1, i), nr_ctx(i));
+	/* Neither the first nor the last table is the last to be emptied. */
+	for (i = 0; i < 5000; i++)
+		KUNIT_ASSERT_PTR_EQ(test, nr_ctx(i * 3 % 5000),
+				    mid_window_dissociate(w, 1, i * 3 % 5000));
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
+	window_send(test, nr_ctx(i));
+}
+
+#ifdef kunit_activate_static_stub
+static void *small_alloc(size_t size, gfp_t gfp)
+{
+	return size > 1024 ? NULL : kzalloc(size, gfp);
+}
+#endif
+
+static void index_that_cannot_grow_is_slow_and_right(struct kunit *test)
+{
+#ifdef kunit_activate_static_stub
+	struct mid_window *w = test->priv;
+	unsigned int i, buckets = window_stats(w).buckets;
+
+	kunit_activate_static_stub(test, mid_window_alloc, small_alloc);
+	window_grant(test, 2000);
+	for (i = 0; i < 2000; i++)
+		window_send(test, nr_ctx(i));
+	KUNIT_EXPECT_EQ(test, window_stats(w).buckets, buckets);
+	for (i = 0; i < 2000; i++)
+		KUNIT_ASSERT_PTR_EQ(test, nr_ctx(i), mid_window_dissociate(w, 1, i));
+#else
+	kunit_skip(test, "this kernel's KUnit has no static stubs");
+#endif
+}
+
+static void counters_add_up(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 10);
+	struct mid_window_stats stats;
+	struct mid_span span;
+	unsigned int i;
+
+	for (i = 1; i <= 5; i++)
+		window_send(test, nr_ctx(i));
+	mid_window_dissociate(w, 1, 1);
+	mid_window_dissociate(w, 1, 1);				/* stale */
+	mid_window_dissociate(w, 1, 77);			/* unknown */
+	mid_window_dissociate(w, 2, 77);			/* stale */
+	mid_window_abandon(w, 1, 2, nr_ctx(2), LONG_TIME);
+	mid_window_abandon(w, 1, 3, nr_ctx(3), LONG_TIME);
+	mid_window_dissociate(w, 1, 2);				/* late */
+	mid_window_unsend(w, 1, 5, nr_ctx(5));
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 7, &span), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, mid_window_reserve_wait(w, 7, &span, 0), -ETIMEDOUT);
+
+	stats = window_stats(w);
+	KUNIT_EXPECT_EQ(test, stats.epoch, 1);
+	KUNIT_EXPECT_EQ(test, stats.next, 5);
+	KUNIT_EXPECT_EQ(test, stats.credits, 6);
+	KUNIT_EXPECT_EQ(test, stats.given_back, 0);
+	KUNIT_EXPECT_EQ(test, stats.in_use, 2);			/* 3, 4 */
+	KUNIT_EXPECT_EQ(test, stats.high_water, 5);
+	KUNIT_EXPECT_EQ(test, stats.abandoned, 1);		/* 3 */
+	KUNIT_EXPECT_EQ(test, stats.waiters, 0);
+	KUNIT_EXPECT_EQ(test, stats.associated, 6);
+	KUNIT_EXPECT_EQ(test, stats.dissociated, 5);
+	KUNIT_EXPECT_EQ(test, stats.associated,
+			stats.dissociated + stats.in_use - stats.abandoned);
+	KUNIT_EXPECT_EQ(test, stats.stale, 2);
+	KUNIT_EXPECT_EQ(test, stats.unknown, 1);
+	KUNIT_EXPECT_EQ(test, stats.late, 1);
+	KUNIT_EXPECT_EQ(test, stats.exhausted, 2);
+	KUNIT_EXPECT_EQ(test, stats.lost, 0);
+}
+
+static struct kunit_case flight_cases[] = {
+	KUNIT_CASE(id_maps_to_its_context_until_it_is_claimed),
+	KUNIT_CASE(ids_that_are_not_in_flight_map_to_nothing),
+	KUNIT_CASE(all_64_bits_of_an_id_count),
+	KUNIT_CASE(dissociate_if_wants_the_very_context),
+	KUNIT_CASE(reassociate_returns_the_old_context),
+	KUNIT_CASE(map_get_takes_a_reference_or_leaves_none),
+	KUNIT_CASE(each_context_in_flight_is_shown_and_stays),
+	KUNIT_CASE(claim_all_takes_each_context_once),
+	KUNIT_CASE(claim_older_leaves_the_young),
+	KUNIT_CASE(index_grows_and_every_id_still_maps),
+	KUNIT_CASE(index_that_cannot_grow_is_slow_and_right),
+	KUNIT_CASE(counters_add_up),
+	{}
+};
+
+static struct kunit_suite flight_suite = {
+	.name = "midwindow_in_flight",
+	.init = window_init,
+	.exit = window_exit,
+	.test_cases = flight_cases,
+};
+
+/* ------------------------------------------------------------------------
+ * Epochs
+ */
+
+static void id_of_an_earlier_connection_never_maps(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	u32 old = mid_window_epoch(w), new;
+	u64 id, async_id = 77;
+
+	window_send(test, nr_ctx(1));
+	KUNIT_ASSERT_EQ(test, 0, mid_window_note_async(w, old, 0, async_id));
+	new = mid_window_reset(w, NULL, NULL);
+	KUNIT_EXPECT_NE(test, new, old);
+	KUNIT_EXPECT_EQ(test, mid_window_epoch(w), new);
+	id = window_send(test, nr_ctx(2));
+	KUNIT_EXPECT_EQ(test, id, 0);		/* the same number again */
+	KUNIT_ASSERT_EQ(test, 0, mid_window_note_async(w, new, id, async_id));
+
+	KUNIT_EXPECT_NULL(test, mid_window_map(w, old, id));
+	KUNIT_EXPECT_NULL(test, mid_window_map_async(w, old, async_id));
+	KUNIT_EXPECT_NULL(test, mid_window_map_get(w, old, id, test_get));
+	KUNIT_EXPECT_NULL(test, mid_window_dissociate(w, old, id));
+	KUNIT_EXPECT_NULL(test, mid_window_dissociate_async(w, old, async_id));
+	KUNIT_EXPECT_FALSE(test, mid_window_dissociate_if(w, old, id, nr_ctx(2)));
+	KUNIT_EXPECT_FALSE(test, mid_window_unsend(w, old, id, nr_ctx(2)));
+	KUNIT_EXPECT_FALSE(test, mid_window_abandon(w, old, id, nr_ctx(2), HZ));
+	KUNIT_EXPECT_NULL(test, mid_window_reassociate(w, old, id, nr_ctx(3)));
+	KUNIT_EXPECT_FALSE(test, mid_window_async_id(w, old, id, &async_id));
+	KUNIT_EXPECT_EQ(test, -ESTALE, mid_window_note_async(w, old, id, 78));
+
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map(w, new, id), nr_ctx(2));
+	KUNIT_EXPECT_PTR_EQ(test, nr_ctx(2),
+			    mid_window_dissociate_async(w, new, async_id));
+}
+
+static void reset_hands_over_each_context_once(struct kunit *test)
+{
+	struct census *census = test_alloc(test, sizeof(*census));
+	struct mid_window *w = many(test);
+	unsigned int i;
+
+	mid_window_reset(w, count_ctx_slowly, census);
+	expect_thirds(test, census);
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
+	KUNIT_EXPECT_EQ(test, window_stats(w).abandoned, 0);
+	for (i = 0; i < MANY; i++)
+		KUNIT_ASSERT_NULL(test, mid_window_dissociate(w, 1, i));
+	KUNIT_EXPECT_EQ(test, mid_window_reset(w, count_ctx, census), 3);
+	KUNIT_EXPECT_EQ(test, census->calls, DIV_ROUND_UP(MANY, 3));
+}
+
+static void reset_begins_with_one_id(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 100);
+	struct mid_span a = window_reserve(test, 10), b = window_reserve(test, 10);
+
+	mid_window_give_back(w, &a);	/* is given back, and forgotten */
+	mid_window_reset(w, NULL, NULL);
+	expect_available(test, 1);
+	KUNIT_EXPECT_EQ(test, window_stats(w).next, 0);
+	mid_window_give_back(w, &b);	/* is dropped */
+	KUNIT_EXPECT_EQ(test, b.n, 0);
+	expect_available(test, 1);
+	window_grant(test, 9);
+	expect_available(test, 10);
+}
+
+static void credits_of_an_earlier_connection_are_refused(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	u32 old = mid_window_epoch(w);
+
+	mid_window_reset(w, NULL, NULL);
+	KUNIT_EXPECT_EQ(test, mid_window_grant(w, old, 10), -ESTALE);
+	KUNIT_EXPECT_EQ(test, mid_window_grant(w, old + 2, 10), -ESTALE);
+	KUNIT_EXPECT_EQ(test, mid_window_grant(w, 0, 10), -ESTALE);
+	expect_available(test, 1);
+}
+
+static void span_of_an_earlier_connection_cannot_be_sent(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 10);
+	struct mid_span span = window_reserve(test, 4);
+	u64 id = NO_ID;
+
+	mid_window_reset(w, NULL, NULL);
+	KUNIT_EXPECT_EQ(test, -ESTALE, mid_window_associate(w, &span, 2, w, &id,
+							    GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, id, NO_ID);
+	EXPECT_SPAN(test, span, 1, 4);
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
+}
+
+static struct kunit_case epoch_cases[] = {
+	KUNIT_CASE(id_of_an_earlier_connection_never_maps),
+	KUNIT_CASE(reset_hands_over_each_context_once),
+	KUNIT_CASE(reset_begins_with_one_id),
+	KUNIT_CASE(credits_of_an_earlier_connection_are_refused),
+	KUNIT_CASE(span_of_an_earlier_connection_cannot_be_sent),
+	{}
+};
+
+static struct kunit_suite epoch_suite = {
+	.name = "midwindow_epoch",
+	.init = window_init,
+	.exit = window_exit,
+	.test_cases = epoch_cases,
+};
+
+/* ------------------------------------------------------------------------
+ * AsyncIds
+ */
+
+static void request_is_found_by_its_async_id_too(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	u64 id = window_send(test, nr_ctx(1)), async_id = NO_ID;
+
+	KUNIT_EXPECT_FALSE(test, mid_window_async_id(w, 1, id, &async_id));
+	KUNIT_EXPECT_EQ(test, async_id, NO_ID);
+	KUNIT_EXPECT_EQ(test, 0, mid_window_note_async(w, 1, id, 1000));
+	KUNIT_EXPECT_TRUE(test, mid_window_async_id(w, 1, id, &async_id));
+	KUNIT_EXPECT_EQ(test, async_id, 1000);
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map_async(w, 1, 1000), nr_ctx(1));
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map(w, 1, id), nr_ctx(1));
+	/* An AsyncId is no MessageId. */
+	KUNIT_EXPECT_NULL(test, mid_window_map(w, 1, 1000));
+	KUNIT_EXPECT_NULL(test, mid_window_map_async(w, 1, id));
+	mid_window_reassociate(w, 1, id, nr_ctx(2));
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map_async(w, 1, 1000), nr_ctx(2));
+}
+
+static void async_id_goes_with_its_request(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	u64 id, async_id;
+
+	window_grant(test, 3);
+	id = window_send(test, nr_ctx(1));
+	KUNIT_ASSERT_EQ(test, 0, mid_window_note_async(w, 1, id, 1000));
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_dissociate(w, 1, id), nr_ctx(1));
+	KUNIT_EXPECT_NULL(test, mid_window_map_async(w, 1, 1000));
+	KUNIT_EXPECT_NULL(test, mid_window_dissociate_async(w, 1, 1000));
+	KUNIT_EXPECT_FALSE(test, mid_window_async_id(w, 1, id, &async_id));
+
+	/* The server may use it again then. */
+	id = window_send(test, nr_ctx(2));
+	KUNIT_ASSERT_EQ(test, 0, mid_window_note_async(w, 1, id, 1000));
+	KUNIT_EXPECT_PTR_EQ(test, nr_ctx(2),
+			    mid_window_dissociate_async(w, 1, 1000));
+	KUNIT_EXPECT_NULL(test, mid_window_map(w, 1, id));
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
+}
+
+static void async_ids_that_make_no_sense_are_refused(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	u64 a, b, async_id;
+
+	window_grant(test, 2);
+	a = window_send(test, nr_ctx(1));
+	b = window_send(test, nr_ctx(2));
+	KUNIT_EXPECT_EQ(test, -EINVAL, mid_window_note_async(w, 1, a, 0));
+	KUNIT_EXPECT_EQ(test, -ENOENT, mid_window_note_async(w, 1, 77, 1000));
+	KUNIT_EXPECT_EQ(test, 0, mid_window_note_async(w, 1, a, 1000));
+	KUNIT_EXPECT_EQ(test, 0, mid_window_note_async(w, 1, a, 1000));
+	KUNIT_EXPECT_EQ(test, -EEXIST, mid_window_note_async(w, 1, a, 1001));
+	KUNIT_EXPECT_EQ(test, -EEXIST, mid_window_note_async(w, 1, b, 1000));
+	KUNIT_EXPECT_FALSE(test, mid_window_async_id(w, 1, b, &async_id));
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map_async(w, 1, 1000), nr_ctx(1));
+	KUNIT_EXPECT_EQ(test, 0, mid_window_note_async(w, 1, b, U64_MAX));
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_map_async(w, 1, U64_MAX), nr_ctx(2));
+}
+
+static void abandoned_request_has_no_async_id(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	u64 id = window_send(test, nr_ctx(1)), async_id;
+
+	KUNIT_ASSERT_EQ(test, 0, mid_window_note_async(w, 1, id, 1000));
+	KUNIT_ASSERT_TRUE(test, mid_window_abandon(w, 1, id, nr_ctx(1), LONG_TIME));
+	KUNIT_EXPECT_FALSE(test, mid_window_async_id(w, 1, id, &async_id));
+	KUNIT_EXPECT_EQ(test, -ENOENT, mid_window_note_async(w, 1, id, 1000));
+	KUNIT_EXPECT_NULL(test, mid_window_map_async(w, 1, 1000));
+	/* Its late reply may carry it all the same. */
+	KUNIT_EXPECT_NULL(test, mid_window_dissociate_async(w, 1, 1000));
+	KUNIT_EXPECT_EQ(test, window_stats(w).late, 1);
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
+}
+
+static struct kunit_case async_cases[] = {
+	KUNIT_CASE(request_is_found_by_its_async_id_too),
+	KUNIT_CASE(async_id_goes_with_its_request),
+	KUNIT_CASE(async_ids_that_make_no_sense_are_refused),
+	KUNIT_CASE(abandoned_request_has_no_async_id),
+	{}
+};
+
+static struct kunit_suite async_suite = {
+	.name = "midwindow_async",
+	.init = window_init,
+	.exit = window_exit,
+	.test_cases = async_cases,
+};
+
+/* ------------------------------------------------------------------------
+ * Giving up
+ */
+
+static void abandoned_request_is_its_owners_and_its_reply_is_late(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	u64 id = window_send(test, nr_ctx(1));
+
+	KUNIT_EXPECT_FALSE(test, mid_window_abandon(w, 1, id, nr_ctx(2), LONG_TIME));
+	KUNIT_EXPECT_TRUE(test, mid_window_abandon(w, 1, id, nr_ctx(1), LONG_TIME));
+	KUNIT_EXPECT_FALSE(test, mid_window_abandon(w, 1, id, nr_ctx(1), LONG_TIME));
+	KUNIT_EXPECT_NULL(test, mid_window_map(w, 1, id));
+	KUNIT_EXPECT_NULL(test, mid_window_reassociate(w, 1, id, nr_ctx(3)));
+	KUNIT_EXPECT_FALSE(test, mid_window_dissociate_if(w, 1, id, nr_ctx(1)));
+	KUNIT_EXPECT_EQ(test, window_stats(w).abandoned, 1);
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 1);
+	KUNIT_EXPECT_NULL(test, mid_window_dissociate(w, 1, id));
+	KUNIT_EXPECT_EQ(test, window_stats(w).late, 1);
+	KUNIT_EXPECT_EQ(test, window_stats(w).abandoned, 0);
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
+	KUNIT_EXPECT_NULL(test, mid_window_dissociate(w, 1, id));
+	KUNIT_EXPECT_EQ(test, window_stats(w).late, 1);
+	KUNIT_EXPECT_EQ(test, window_stats(w).stale, 1);
+}
+
+static void window_await_abandoned(struct kunit *test, unsigned int n)
+{
+	unsigned long end = jiffies + WINDOW_TIMEOUT / 2;
+
+	while (window_stats(test->priv).abandoned != n) {
+		KUNIT_ASSERT_TRUE(test, time_before(jiffies, end));
+		msleep(20);
+	}
+}
+
+/* The quarantines do not end in the order in which they began. */
+static void abandoned_request_is_forgotten_when_its_time_is_over(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	unsigned long begin = jiffies;
+	unsigned int i;
+
+	window_grant(test, 3);
+	for (i = 0; i < 4; i++)
+		window_send(test, nr_ctx(i));
+	mid_window_abandon(w, 1, 0, nr_ctx(0), LONG_TIME);
+	mid_window_abandon(w, 1, 1, nr_ctx(1), HZ / 2);
+	mid_window_abandon(w, 1, 2, nr_ctx(2), HZ / 4);
+	mid_window_abandon(w, 1, 3, nr_ctx(3), ULONG_MAX);
+	window_await_abandoned(test, 3);
+	KUNIT_EXPECT_GE(test, jiffies - begin, HZ / 4);
+	window_await_abandoned(test, 2);
+	KUNIT_EXPECT_GE(test, jiffies - begin, HZ / 2);
+	for (i = 0; i < 4; i++)
+		KUNIT_EXPECT_NULL(test, mid_window_dissociate(w, 1, i));
+	KUNIT_EXPECT_EQ(test, window_stats(w).stale, 2);	/* 1 and 2 */
+	KUNIT_EXPECT_EQ(test, window_stats(w).late, 2);	/* 0 and 3 */
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
+}
+
+static void no_quarantine_is_a_dissociate(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	u64 id = window_send(test, nr_ctx(1));
+
+	KUNIT_EXPECT_TRUE(test, mid_window_abandon(w, 1, id, nr_ctx(1), 0));
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
+	KUNIT_EXPECT_NULL(test, mid_window_dissociate(w, 1, id));
+	KUNIT_EXPECT_EQ(test, window_stats(w).late, 0);
+}
+
+/* 16,383 are remembered; then the one that would be forgotten first goes. */
+static void quarantine_has_a_limit(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	unsigned int max = MID_ATLAS_MAX_MIDS / 4, i;
+
+	window_grant(test, max + 2);
+	for (i = 0; i < max + 2; i++) {
+		window_send(test, nr_ctx(i));
+		/* The fifth ends first, then the others in order. */
+		KUNIT_ASSERT_TRUE(test,
+				  mid_window_abandon(w, 1, i, nr_ctx(i), LONG_TIME +
+						     (i == 5 ? 0 : 100 + i)));
+	}
+	KUNIT_EXPECT_EQ(test, window_stats(w).abandoned, max);
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, max);
+	for (i = 0; i < max + 2; i++)
+		KUNIT_ASSERT_NULL(test, mid_window_dissociate(w, 1, i));
+	KUNIT_EXPECT_EQ(test, window_stats(w).late, max);
+	KUNIT_EXPECT_EQ(test, window_stats(w).stale, 2);
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
+}
+
+static struct kunit_case abandon_cases[] = {
+	KUNIT_CASE(abandoned_request_is_its_owners_and_its_reply_is_late),
+	KUNIT_CASE(abandoned_request_is_forgotten_when_its_time_is_over),
+	KUNIT_CASE(no_quarantine_is_a_dissociate),
+	KUNIT_CASE(quarantine_has_a_limit),
+	{}
+};
+
+static struct kunit_suite abandon_suite = {
+	.name = "midwindow_abandon",
+	.init = window_init,
+	.exit = window_exit,
+	.test_cases = abandon_cases,
+};
+
+/* ------------------------------------------------------------------------
+ * The end
+ */
+
+static void drain_refuses_new_requests_for_good(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 10);
+	struct mid_span span = window_reserve(test, 2);
+	u64 id = NO_ID;
+
+	KUNIT_EXPECT_EQ(test, mid_window_drain(w, 0), 0);
+	KUNIT_EXPECT_EQ(test, -ESHUTDOWN, mid_window_associate(w, &span, 1, w, &id,
+							       GFP_KERNEL));
+	KUNIT_EXPECT_EQ(test, id, NO_ID);
+	EXPECT_SPAN(test, span, 1, 2);
+	mid_window_give_back(w, &span);
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 1, &span), -ESHUTDOWN);
+	KUNIT_EXPECT_EQ(test, -ESHUTDOWN,
+			mid_window_reserve_wait(w, 1, &span, WINDOW_TIMEOUT));
+	KUNIT_EXPECT_EQ(test, -ESHUTDOWN,
+			mid_window_reserve_urgent(w, 1, &span, WINDOW_TIMEOUT));
+	window_grant(test, 1);
+	mid_window_reset(w, NULL, NULL);
+	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 1, &span), -ESHUTDOWN);
+	KUNIT_EXPECT_EQ(test, mid_window_drain(w, WINDOW_TIMEOUT), 0);
+}
+
+static void drain_waits_for_what_is_in_flight(struct kunit *test)
+{
+	struct mid_window *w = test->priv;
+	u64 a, b;
+
+	window_grant(test, 2);
+	a = window_send(test, nr_ctx(1));
+	b = window_send(test, nr_ctx(2));
+	KUNIT_EXPECT_EQ(test, mid_window_drain(w, 0), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, mid_window_drain(w, 2), -ETIMEDOUT);
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_dissociate(w, 1, a), nr_ctx(1));
+	/* An abandoned one ends by itself, and then the drain does. */
+	mid_window_abandon(w, 1, b, nr_ctx(2), HZ);
+	KUNIT_EXPECT_EQ(test, mid_window_drain(w, 0), -ETIMEDOUT);
+	KUNIT_EXPECT_EQ(test, mid_window_drain(w, WINDOW_TIMEOUT), 0);
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
+}
+
+static void drain_sends_waiters_off(struct kunit *test)
+{
+	unsigned int i;
+
+	negotiated(test, 1);
+	window_enqueue(test, 0, 2);
+	window_enqueue(test, 1, 2);
+	window_start(test, 2, 2, WINDOW_TIMEOUT, true);
+	window_await_waiters(test, 3);
+	KUNIT_EXPECT_EQ(test, mid_window_drain(test->priv, WINDOW_TIMEOUT), 0);
+	for (i = 0; i < 3; i++) {
+		window_join(test, &id_waiters[i]);
+		KUNIT_EXPECT_EQ(test, id_waiters[i].err, -ESHUTDOWN);
+		KUNIT_EXPECT_EQ(test, id_waiters[i].span.first, NO_ID);
+	}
+}
+
+/* When the first context is handed out, no waiter may still be inside. */
+static void count_after_waiters(void *ctx, u64 id, void *arg)
+{
+	struct census *census = arg;
+	unsigned int i;
+
+	for (i = 0; i < 10; i++)
+		census->wrong += !READ_ONCE(id_waiters[i].err);
+	count_ctx_slowly(ctx, id, arg);
+}
+
+static void destroy_lets_waiters_leave_first(struct kunit *test)
+{
+	struct census *census = test_alloc(test, sizeof(*census));
+	unsigned int i;
+
+	window_send(test, nr_ctx(0));
+	for (i = 0; i < 10; i++)
+		window_enqueue(test, i, 1 + i);
+	mid_window_destroy(test->priv, count_after_waiters, census);
+	test->priv = NULL;
+	KUNIT_EXPECT_EQ(test, census->calls, 1);
+	KUNIT_EXPECT_EQ(test, census->wrong, 0);
+	for (i = 0; i < 10; i++) {
+		window_join(test, &id_waiters[i]);
+		KUNIT_EXPECT_EQ(test, id_waiters[i].err, -ESHUTDOWN);
+	}
+}
+
+static void destroy_hands_over_each_context_once(struct kunit *test)
+{
+	struct census *census = test_alloc(test, sizeof(*census));
+
+	mid_window_destroy(many(test), count_ctx_slowly, census);
+	test->priv = NULL;
+	expect_thirds(test, census);
+}
+
+static void destroy_of_a_drained_window_calls_nobody(struct kunit *test)
+{
+	struct census *census = test_alloc(test, sizeof(*census));
+	struct mid_window *w = negotiated(test, 10);
+
+	KUNIT_EXPECT_EQ(test, mid_window_drain(w, WINDOW_TIMEOUT), 0);
+	mid_window_destroy(w, count_ctx, census);
+	test->priv = NULL;
+	KUNIT_EXPECT_EQ(test, census->calls, 0);
+}
+
+static struct kunit_case end_cases[] = {
+	KUNIT_CASE(drain_refuses_new_requests_for_good),
+	KUNIT_CASE(drain_waits_for_what_is_in_flight),
+	KUNIT_CASE(drain_sends_waiters_off),
+	KUNIT_CASE(destroy_lets_waiters_leave_first),
+	KUNIT_CASE(destroy_hands_over_each_context_once),
+	KUNIT_CASE(destroy_of_a_drained_window_calls_nobody),
+	{}
+};
+
+static struct kunit_suite end_suite = {
+	.name = "midwindow_end",
+	.init = window_init,
+	.exit = window_exit,
+	.test_cases = end_cases,
+};
+
+/* ------------------------------------------------------------------------
+ * Interrupts
+ */
+
+#define IRQ_IDS	8
+
+struct irq_calls {
+	struct mid_window *w;
+	unsigned int wrong;
+};
+
+static void ignore_ctx(void *ctx, u64 id, void *arg)
+{
+}
+
+/* Makes every call that is allowed in interrupts but associate, which allocates. */
+static void make_calls(void *arg)
+{
+	struct irq_calls *c = arg;
+	struct mid_window *w = c->w;
+	u32 epoch = mid_window_epoch(w);
+	struct mid_window_stats stats;
+	struct mid_span span;
+	u64 id = 0, async_id;
+
+	c->wrong += mid_window_grant(w, epoch, 2) != 0;
+	c->wrong += mid_window_credits(w) < 2;
+	c->wrong += mid_window_reserve(w, 2, &span) != 0;
+	mid_window_give_back(w, &span);
+	c->wrong += mid_window_map(w, epoch, id) != nr_ctx(id);
+	c->wrong += mid_window_reassociate(w, epoch, id, w) != nr_ctx(id);
+	c->wrong += mid_window_note_async(w, epoch, id, 1000 + id) != 0;
+	c->wrong += !mid_window_async_id(w, epoch, id, &async_id);
+	c->wrong += mid_window_map_async(w, epoch, 1000 + id) != w;
+	c->wrong += mid_window_for_each(w, ignore_ctx, NULL) == 0;
+	c->wrong += mid_window_dissociate_async(w, epoch, 1000 + id++) != w;
+	c->wrong += mid_window_dissociate(w, epoch, id) != nr_ctx(id);
+	c->wrong += !!mid_window_dissociate(w, epoch, id++);
+	c->wrong += !mid_window_dissociate_if(w, epoch, id, nr_ctx(id));
+	id++;
+	c->wrong += !mid_window_abandon(w, epoch, id, nr_ctx(id), HZ);
+	c->wrong += !!mid_window_dissociate(w, epoch, id++);
+	c->wrong += !mid_window_abandon(w, epoch, id, nr_ctx(id), HZ);
+	id++;
+	c->wrong += !mid_window_unsend(w, epoch, id, nr_ctx(id));
+	c->wrong += mid_window_claim_older(w, HZ, NULL, NULL) != 0;
+	mid_window_stats(w, &stats);
+	c->wrong += mid_window_claim_all(w, ignore_ctx, NULL) == 0;
+	c->wrong += mid_window_reset(w, NULL, NULL) != epoch + 1;
+}
+
+static struct irq_calls *irq_calls(struct kunit *test)
+{
+	struct irq_calls *c = test_alloc(test, sizeof(*c));
+	unsigned int i;
+
+	c->w = test->priv;
+	window_grant(test, IRQ_IDS);
+	for (i = 0; i < IRQ_IDS; i++)
+		window_send(test, nr_ctx(i));
+	return c;
+}
+
+static void hardirq_may_make_every_call_but_associate(struct kunit *test)
+{
+	struct irq_calls *c = irq_calls(test);
+
+	run_in_hardirq(test, make_calls, c);
+	KUNIT_EXPECT_EQ(test, c->wrong, 0);
+}
+
+static void softirq_may_make_every_call_but_associate(struct kunit *test)
+{
+	struct irq_calls *c = irq_calls(test);
+
+	run_in_softirq(test, make_calls, c);
+	KUNIT_EXPECT_EQ(test, c->wrong, 0);
+}
+
+#define IRQ_ITERATIONS	100000
+
+/* A request of @n ids of @span, from the associate to the claim. */
+static bool irq_request(struct mid_window *w, struct mid_span *span,
+			unsigned int n)
+{
+	u64 id, first = span->first;
+
+	return !mid_window_associate(w, span, n, &id, &id, GFP_ATOMIC) &&
+	       id == first &&
+	       mid_window_map(w, 1, id) == &id &&
+	       mid_window_reassociate(w, 1, id, span) == &id &&
+	       mid_window_dissociate(w, 1, id) == span;
+}
+
+/* Of three ids one comes back; that, or another's, makes a request too. */
+static bool irq_churn(void *arg)
+{
+	struct mid_window *w = arg;
+	struct mid_span span;
+
+	if (IS_ENABLED(CONFIG_PREEMPT_RT) && in_hardirq())
+		return true;		/* cannot allocate there */
+	if (mid_window_reserve(w, 3, &span) || !irq_request(w, &span, 2))
+		return false;
+	mid_window_give_back(w, &span);
+	if (mid_window_reserve(w, 1, &span) || !irq_request(w, &span, 1))
+		return false;
+	return !mid_window_grant(w, 1, 3);
+}
+
+static void window_serves_task_softirq_and_hardirq_at_once(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 64);
+
+	kunit_run_irq_test(test, irq_churn, IRQ_ITERATIONS, w);
+	KUNIT_EXPECT_EQ(test, mid_window_credits(w), 64);
+	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
+}
+
+static struct kunit_case irq_cases[] = {
+	KUNIT_CASE(hardirq_may_make_every_call_but_associate),
+	KUNIT_CASE(softirq_may_make_every_call_but_associate),
+	KUNIT_CASE(window_serves_task_softirq_and_hardirq_at_once),
+	{}
+};
+
+static struct kunit_suite irq_suite = {
+	.name = "midwindow_irq",
+	.init = window_init,
+	.exit = window_exit,
+	.test_cases = irq_cases,
+};
+
+/* ------------------------------------------------------------------------
+ * The random life: every claim, on requests in every state
+ */
+
+#define LIVES		512
+#define LIFE_STEPS	200000
+
+enum life { OVER, LIVE, GIVEN_UP };
+
+struct life_run {
+	struct kunit *test;
+	struct mid_window *w;
+	struct rnd_state rnd;
+	unsigned long step;
+	u32 epoch;
+	u64 late;
+	struct {
+		enum life life;
+		void *ctx;
+		u32 epoch;
+		u64 id;
+		u64 async_id;	/* 0: none */
+	} of[LIVES];
+};
+
+static void life_expect(struct life_run *r, const char *call, unsigned long got,
+			unsigned long expected)
+{
+	KUNIT_ASSERT_EQ_MSG(r->test, got, expected, "%s at step %lu, seed %u",
+			    call, r->step, seed);
+}
+
+#define LIFE_EXPECT(r, call, expected)					\
+	life_expect(r, #call, (unsigned long)(call), (unsigned long)(expected))
+
+static void life_begin(struct life_run *r, unsigned int i)
+{
+	struct mid_span span;
+	unsigned int charge = 1 + random_below(&r->rnd, 4);
+
+	window_grant(r->test, charge);
+	span = window_reserve(r->test, charge);
+	r->of[i].ctx = nr_ctx(r->step);
+	r->of[i].id = window_associate(r->test, &span, charge, r->of[i].ctx);
+	r->of[i].epoch = r->epoch;
+	r->of[i].async_id = 0;
+	r->of[i].life = LIVE;
+}
+
+static void life_reset(struct life_run *r)
+{
+	unsigned int i;
+
+	r->epoch = mid_window_reset(r->w, NULL, NULL);
+	for (i = 0; i < LIVES; i++)
+		r->of[i].life = OVER;
+}
+
+/* The context that every call should see. */
+static void *life_ctx(struct life_run *r, unsigned int i)
+{
+	return r->of[i].life == LIVE ? r->of[i].ctx : NULL;
+}
+
+static void life_over(struct life_run *r, unsigned int i)
+{
+	r->late += r->of[i].life == GIVEN_UP;
+	r->of[i].life = OVER;
+}
+
+static void life_step(struct life_run *r, unsigned int i)
+{
+	void *ctx = life_ctx(r, i), *wrong = nr_ctx(r->step), *mine = r->of[i].ctx;
+	u64 id = r->of[i].id, async_id = r->of[i].async_id;
+	u32 epoch = r->of[i].epoch;
+
+	switch (random_below(&r->rnd, 10)) {
+	case 0:
+		LIFE_EXPECT(r, mid_window_dissociate(r->w, epoch, id), ctx);
+		life_over(r, i);
+		break;
+	case 1:
+		LIFE_EXPECT(r, mid_window_dissociate_if(r->w, epoch, id, wrong), 0);
+		LIFE_EXPECT(r, mid_window_dissociate_if(r->w, epoch, id, mine), !!ctx);
+		if (ctx)
+			r->of[i].life = OVER;
+		break;
+	case 2:
+		LIFE_EXPECT(r, mid_window_unsend(r->w, epoch, id, wrong), 0);
+		LIFE_EXPECT(r, mid_window_unsend(r->w, epoch, id, mine), !!ctx);
+		if (ctx)
+			r->of[i].life = OVER;
+		break;
+	case 3:
+		LIFE_EXPECT(r, mid_window_abandon(r->w, epoch, id, wrong, LONG_TIME), 0);
+		LIFE_EXPECT(r, mid_window_abandon(r->w, epoch, id, mine, LONG_TIME), !!ctx);
+		if (ctx)
+			r->of[i].life = GIVEN_UP;
+		break;
+	case 4:
+		LIFE_EXPECT(r, mid_window_reassociate(r->w, epoch, id, wrong), ctx);
+		r->of[i].ctx = wrong;
+		break;
+	case 5:
+		if (!ctx || async_id)
+			break;
+		async_id = 1 + r->step;
+		LIFE_EXPECT(r, mid_window_note_async(r->w, epoch, id, async_id), 0);
+		r->of[i].async_id = async_id;
+		break;
+	case 6:
+		if (!async_id)
+			break;
+		LIFE_EXPECT(r, mid_window_dissociate_async(r->w, epoch, async_id), ctx);
+		life_over(r, i);
+		break;
+	case 7:
+		if (async_id)
+			LIFE_EXPECT(r, mid_window_map_async(r->w, epoch, async_id), ctx);
+		break;
+	default:
+		LIFE_EXPECT(r, mid_window_map(r->w, epoch, id), ctx);
+	}
+}
+
+static void life_check(struct life_run *r)
+{
+	struct mid_window_stats stats = window_stats(r->w);
+	unsigned int i, live = 0, given_up = 0;
+
+	for (i = 0; i < LIVES; i++) {
+		live += r->of[i].life == LIVE;
+		given_up += r->of[i].life == GIVEN_UP;
+	}
+	LIFE_EXPECT(r, stats.in_use, live + given_up);
+	LIFE_EXPECT(r, stats.abandoned, given_up);
+	LIFE_EXPECT(r, stats.late, r->late);
+	LIFE_EXPECT(r, stats.associated - stats.dissociated, live);
+	LIFE_EXPECT(r, mid_window_for_each(r->w, ignore_ctx, NULL), live);
+}
+
+/* An id that was unsent is another's next time: the model forgets such. */
+static void life_forget(struct life_run *r, u64 id)
+{
+	unsigned int i;
+
+	for (i = 0; i < LIVES; i++)
+		if (r->of[i].life == OVER && r->of[i].id == id)
+			r->of[i].epoch = 0;
+}
+
+static void random_lives_agree_with_the_model(struct kunit *test)
+{
+	struct life_run *r = test_alloc(test, sizeof(*r));
+	unsigned int i;
+
+	r->test = test;
+	r->w = test->priv;
+	r->epoch = mid_window_epoch(r->w);
+	prandom_seed_state(&r->rnd, seed);
+	for (r->step = 0; r->step < LIFE_STEPS; r->step++) {
+		i = random_below(&r->rnd, LIVES);
+		if (r->of[i].life == OVER && random_below(&r->rnd, 2)) {
+			life_begin(r, i);
+			life_forget(r, r->of[i].id);
+		} else {
+			life_step(r, i);
+		}
+		if (r->step % 1024 == 0) {
+			life_check(r);
+			cond_resched();
+		}
+		if (!random_below(&r->rnd, 20000))
+			life_reset(r);
+	}
+	kunit_info(test, "%lu steps, %u connections, seed %u\n", r->step, r->epoch,
+		   seed);
+	KUNIT_EXPECT_GT(test, r->epoch, 3);
+}
+
+static struct kunit_case life_cases[] = {
+	KUNIT_CASE(random_lives_agree_with_the_model),
+	{}
+};
+
+static struct kunit_suite life_suite = {
+	.name = "midwindow_random",
+	.init = window_init,
+	.exit = window_exit,
+	.test_cases = life_cases,
+};
+
+kunit_test_suites(&flight_suite, &epoch_suite, &async_suite, &abandon_suite,
+		  &end_suite, &irq_suite, &life_suite);
+
+MODULE_DESCRIPTION("KUnit tests of the lifecycle of requests in a MessageId window");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,839 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * midwindow_races_kunit - two CPUs use one window at once
+ *
+ * Two threads, each on a CPU of its own, race for ids and for requests: claims
+ * against each other, against the end of a quarantine, against a reset, and signals
+ * against grants.
+ */
+#include "fixture.h"
+
+/* ------------------------------------------------------------------------
+ * Two CPUs
+ */
+
+/*
+ * A race on a quiet machine is run @max times; on a busy one, where a CPU waits
+ * for one that does not run, for one second (or a part of it), and @min times in any
+ * case.
+ */
+static bool race_again(unsigned int round, unsigned int min, unsigned int max,
+		       unsigned long begin)
+{
+	return round < min ||
+	       (round < max && time_before(jiffies, begin + PART_OF(HZ)));
+}
+
+static int window_race_init(struct kunit *test)
+{
+	return race_init(test) ?: window_init(test);
+}
+
+/*
+ * Both sides reserve, send and claim until a million ids are used, by requests of
+ * one to eight of them.  Each also tries to claim the request that the other sent
+ * last, so that many are claimed by two at once.  The context of the request whose
+ * first id is N is nr_ctx(N).
+ */
+#define MILLION	1000000
+
+struct million {
+	struct mid_window *w;
+	atomic_t arrivals;
+	u64 last[2];
+	unsigned long wrong;
+	unsigned long sent[2];
+	unsigned long foreign[2];
+	unsigned long *issued;		/* ids */
+	unsigned long *first;		/* the first of each request */
+	unsigned long *claimed;		/* likewise */
+};
+
+static void million_wrong(struct million *r, bool wrong)
+{
+	if (wrong)
+		WRITE_ONCE(r->wrong, r->wrong + 1);
+}
+
+static void million_claim(struct million *r, int side, u64 id, bool own)
+{
+	void *ctx = mid_window_dissociate(r->w, 1, id);
+
+	if (!ctx)
+		return;
+	r->foreign[side] += !own;
+	million_wrong(r, ctx != nr_ctx(id) || test_and_set_bit(id, r->claimed));
+}
+
+static bool million_send(struct million *r, int side, struct mid_span *span,
+			 unsigned int charge, u64 *id)
+{
+	unsigned int i;
+
+	/* The context must be known before the id is. */
+	if (mid_window_associate(r->w, span, charge, nr_ctx(span->first), id,
+				 GFP_KERNEL) || *id + charge > MILLION) {
+		million_wrong(r, true);
+		return false;
+	}
+	r->sent[side]++;
+	for (i = 0; i < charge; i++)
+		million_wrong(r, test_and_set_bit(*id + i, r->issued));
+	set_bit(*id, r->first);
+	WRITE_ONCE(r->last[side], *id);
+	return true;
+}
+
+/* Returns false when no ids are left. */
+static bool million_step(struct million *r, int side, struct rnd_state *rnd)
+{
+	unsigned int n = 1 + random_below(rnd, 16);
+	struct mid_span span;
+	u64 id;
+
+	if (mid_window_reserve(r->w, n, &span))
+		return n > 1;
+	while (span.n) {
+		n = min(1 + random_below(rnd, 8), span.n);
+		if (!million_send(r, side, &span, n, &id))
+			return false;
+		million_claim(r, side, READ_ONCE(r->last[!side]), false);
+		million_claim(r, side, id, true);
+		/* One in eight goes back first, and is issued again. */
+		if (span.n && id % 8 == 0)
+			mid_window_give_back(r->w, &span);
+	}
+	return true;
+}
+
+static void run_million(void *arg, int side)
+{
+	struct million *r = arg;
+	struct rnd_state rnd;
+
+	prandom_seed_state(&rnd, seed + side);
+	meet(&r->arrivals);
+	while (million_step(r, side, &rnd))
+		cond_resched();
+}
+
+static void two_cpus_claim_a_million_ids_exactly_once(struct kunit *test)
+{
+	struct million *r = test_alloc(test, sizeof(*r));
+	unsigned long sent;
+
+	r->w = test->priv;
+	r->issued = test_alloc(test, BITS_TO_LONGS(MILLION) * sizeof(long));
+	r->first = test_alloc(test, BITS_TO_LONGS(MILLION) * sizeof(long));
+	r->claimed = test_alloc(test, BITS_TO_LONGS(MILLION) * sizeof(long));
+	window_grant(test, MILLION - 1);
+	race(test, run_million, r);
+	sent = r->sent[0] + r->sent[1];
+	kunit_info(test, "%lu requests, CPUs claimed %lu and %lu of each other's\n",
+		   sent, r->foreign[0], r->foreign[1]);
+	KUNIT_EXPECT_EQ(test, r->wrong, 0);
+	KUNIT_EXPECT_TRUE(test, bitmap_full(r->issued, MILLION));
+	KUNIT_EXPECT_TRUE(test, bitmap_equal(r->first, r->claimed, MILLION));
+	KUNIT_EXPECT_EQ(test, mid_window_credits(r->w), 0);
+	KUNIT_EXPECT_EQ(test, window_stats(r->w).in_use, 0);
+	KUNIT_EXPECT_EQ(test, window_stats(r->w).associated, sent);
+	KUNIT_EXPECT_EQ(test, window_stats(r->w).dissociated, sent);
+	KUNIT_EXPECT_GT(test, r->foreign[0] + r->foreign[1], 0);
+}
+
+/*
+ * Rounds of BATCH requests: side 0 fills, both sides do something to each, and
+ * what each of them got is compared.  The context of the I-th is nr_ctx(I).  The
+ * sides take turns in having a head start, so that the slower one wins, too.
+ */
+#define BATCH		1024
+#define HEAD_START	(BATCH / 8)
+
+struct batch {
+	struct kunit *test;
+	struct mid_window *w;
+	atomic_t arrivals;
+	unsigned int max_rounds;
+	unsigned int rounds;
+	bool again;
+	unsigned int wrong;
+	unsigned long won[2];
+	u32 epoch;
+	u64 id[BATCH];
+	void *got[2][BATCH];
+	u8 reset[BATCH];		/* by the reset's callback */
+	void *(*act[2])(struct batch *b, unsigned int i);
+	void (*judge)(struct batch *b, unsigned int i);
+};
+
+/* One id at a time, for what came back is in pieces. */
+static void batch_fill(struct batch *b)
+{
+	struct mid_span span;
+	unsigned int i;
+
+	b->rounds++;
+	b->epoch = mid_window_epoch(b->w);
+	b->wrong += mid_window_grant(b->w, b->epoch, BATCH) != 0;
+	for (i = 0; i < BATCH; i++) {
+		b->wrong += mid_window_reserve(b->w, 1, &span) != 0;
+		b->wrong += mid_window_associate(b->w, &span, 1, nr_ctx(i),
+						 &b->id[i], GFP_KERNEL) != 0;
+	}
+}
+
+static void run_batches(void *arg, int side)
+{
+	unsigned long begin = jiffies;
+	struct batch *b = arg;
+	unsigned int i, head;
+
+	do {
+		if (side == 0)
+			batch_fill(b);
+		meet(&b->arrivals);
+		head = side == b->rounds % 2 ? HEAD_START : 0;
+		for (i = 0; i < BATCH; i++) {
+			if (i == head)
+				meet(&b->arrivals);
+			b->got[side][i] = b->act[side](b, i);
+		}
+		meet(&b->arrivals);
+		if (side == 0) {
+			for (i = 0; i < BATCH; i++)
+				b->judge(b, i);
+			b->again = race_again(b->rounds, 4, b->max_rounds, begin);
+		}
+		cond_resched();
+		meet(&b->arrivals);
+	} while (b->again);
+}
+
+static struct batch *batch(struct kunit *test, unsigned int max_rounds)
+{
+	struct batch *b = test_alloc(test, sizeof(*b));
+
+	b->test = test;
+	b->w = test->priv;
+	b->max_rounds = max_rounds;
+	return b;
+}
+
+static void *act_dissociate(struct batch *b, unsigned int i)
+{
+	return mid_window_dissociate(b->w, b->epoch, b->id[i]);
+}
+
+static void *act_dissociate_if(struct batch *b, unsigned int i)
+{
+	return mid_window_dissociate_if(b->w, b->epoch, b->id[i], nr_ctx(i)) ?
+		nr_ctx(i) : NULL;
+}
+
+static void *act_reassociate(struct batch *b, unsigned int i)
+{
+	return mid_window_reassociate(b->w, b->epoch, b->id[i],
+				      nr_ctx(i + BATCH));
+}
+
+static void *act_abandon(struct batch *b, unsigned int i)
+{
+	return mid_window_abandon(b->w, b->epoch, b->id[i], nr_ctx(i),
+				  1 + i % 3) ? nr_ctx(i) : NULL;
+}
+
+static void *act_unsend(struct batch *b, unsigned int i)
+{
+	return mid_window_unsend(b->w, b->epoch, b->id[i], nr_ctx(i)) ?
+		nr_ctx(i) : NULL;
+}
+
+/* One side has it, and not both. */
+static void judge_one_has_it(struct batch *b, unsigned int i)
+{
+	void *winner = b->got[0][i] ?: b->got[1][i];
+
+	b->wrong += winner != nr_ctx(i);
+	b->wrong += b->got[0][i] && b->got[1][i];
+	b->won[0] += !!b->got[0][i];
+	b->won[1] += !!b->got[1][i];
+}
+
+static void expect_even_race(struct batch *b)
+{
+	kunit_info(b->test, "sides won %lu and %lu of %lu\n", b->won[0], b->won[1],
+		   (unsigned long)b->rounds * BATCH);
+	KUNIT_EXPECT_EQ(b->test, b->wrong, 0);
+	KUNIT_EXPECT_EQ(b->test, b->won[0] + b->won[1], b->rounds * BATCH);
+	KUNIT_EXPECT_GT(b->test, b->won[0], 0);
+	KUNIT_EXPECT_GT(b->test, b->won[1], 0);
+}
+
+static void racing_dissociates_give_each_context_to_one(struct kunit *test)
+{
+	struct batch *b = batch(test, 1000);
+
+	b->act[0] = act_dissociate;
+	b->act[1] = act_dissociate_if;
+	b->judge = judge_one_has_it;
+	race(test, run_batches, b);
+	expect_even_race(b);
+	KUNIT_EXPECT_EQ(test, window_stats(b->w).in_use, 0);
+}
+
+/* Who unsends and who dissociates: the ids come back in one case only. */
+static void unsend_racing_a_reply_gives_back_what_it_won(struct kunit *test)
+{
+	struct batch *b = batch(test, 200);
+
+	b->act[0] = act_unsend;
+	b->act[1] = act_dissociate;
+	b->judge = judge_one_has_it;
+	race(test, run_batches, b);
+	expect_even_race(b);
+	KUNIT_EXPECT_EQ(test, mid_window_credits(b->w) + window_stats(b->w).lost,
+			1 + b->won[0]);
+}
+
+static void judge_reassociate(struct batch *b, unsigned int i)
+{
+	void *old_ctx = nr_ctx(i), *new_ctx = nr_ctx(i + BATCH);
+
+	if (b->got[0][i] == old_ctx && b->got[1][i] == new_ctx)
+		b->won[0]++;
+	else if (!b->got[0][i] && b->got[1][i] == old_ctx)
+		b->won[1]++;
+	else
+		b->wrong++;
+}
+
+static void reassociate_racing_dissociate_returns_each_context_once(struct kunit *test)
+{
+	struct batch *b = batch(test, 200);
+
+	b->act[0] = act_reassociate;
+	b->act[1] = act_dissociate;
+	b->judge = judge_reassociate;
+	race(test, run_batches, b);
+	expect_even_race(b);
+	KUNIT_EXPECT_EQ(test, window_stats(b->w).in_use, 0);
+}
+
+/* The claim by a context that was replaced must fail, and leave the new one. */
+static void judge_dissociate_if(struct batch *b, unsigned int i)
+{
+	void *old_ctx = nr_ctx(i), *new_ctx = nr_ctx(i + BATCH), *left;
+
+	left = mid_window_dissociate(b->w, b->epoch, b->id[i]);
+	if (b->got[0][i] == old_ctx && !b->got[1][i] && left == new_ctx)
+		b->won[0]++;
+	else if (!b->got[0][i] && b->got[1][i] == old_ctx && !left)
+		b->won[1]++;
+	else
+		b->wrong++;
+}
+
+static void dissociate_if_racing_reassociate_never_takes_the_new_one(struct kunit *test)
+{
+	struct batch *b = batch(test, 200);
+
+	b->act[0] = act_reassociate;
+	b->act[1] = act_dissociate_if;
+	b->judge = judge_dissociate_if;
+	race(test, run_batches, b);
+	expect_even_race(b);
+}
+
+/*
+ * Signal, reply and, a jiffy or three later, expiry.  A reply that did not get
+ * the context was late or, after the expiry, stale; so the totals are exact.
+ */
+static void abandon_late_reply_and_expiry_add_up(struct kunit *test)
+{
+	struct batch *b = batch(test, 1000);
+	struct mid_window_stats stats;
+
+	b->act[0] = act_abandon;
+	b->act[1] = act_dissociate;
+	b->judge = judge_one_has_it;
+	race(test, run_batches, b);
+	expect_even_race(b);
+
+	KUNIT_EXPECT_EQ(test, mid_window_drain(b->w, WINDOW_TIMEOUT), 0);
+	stats = window_stats(b->w);
+	kunit_info(test, "%llu late, %llu after the expiry\n", stats.late,
+		   stats.stale);
+	KUNIT_EXPECT_EQ(test, stats.late + stats.stale, b->won[0]);
+	KUNIT_EXPECT_EQ(test, stats.unknown, 0);
+	KUNIT_EXPECT_EQ(test, stats.abandoned, 0);
+	KUNIT_EXPECT_EQ(test, stats.in_use, 0);
+	KUNIT_EXPECT_EQ(test, stats.associated, b->rounds * BATCH);
+	KUNIT_EXPECT_EQ(test, stats.dissociated, b->rounds * BATCH);
+}
+
+/* Half of the replies never come: the expiry must find all of these. */
+static void *act_dissociate_half(struct batch *b, unsigned int i)
+{
+	return i % 2 ? NULL : act_dissociate(b, i);
+}
+
+static void judge_half(struct batch *b, unsigned int i)
+{
+	b->wrong += b->got[0][i] && b->got[1][i];
+	b->wrong += !b->got[0][i] && !b->got[1][i];
+	b->won[0] += !!b->got[0][i];
+	b->won[1] += !!b->got[1][i];
+}
+
+static void expiry_takes_what_no_reply_does(struct kunit *test)
+{
+	struct batch *b = batch(test, 200);
+
+	b->act[0] = act_abandon;
+	b->act[1] = act_dissociate_half;
+	b->judge = judge_half;
+	race(test, run_batches, b);
+	expect_even_race(b);
+	KUNIT_EXPECT_EQ(test, mid_window_drain(b->w, WINDOW_TIMEOUT), 0);
+	KUNIT_EXPECT_EQ(test, window_stats(b->w).in_use, 0);
+	KUNIT_EXPECT_LT(test, window_stats(b->w).late, b->won[0]);
+}
+
+/* AsyncId noted, or the request is over; and found by it, or by its id. */
+static void *act_note_async(struct batch *b, unsigned int i)
+{
+	if (mid_window_note_async(b->w, b->epoch, b->id[i], 1 + i))
+		return NULL;
+	return mid_window_dissociate_async(b->w, b->epoch, 1 + i);
+}
+
+static void claims_by_id_and_by_async_id_exclude_each_other(struct kunit *test)
+{
+	struct batch *b = batch(test, 200);
+
+	b->act[0] = act_note_async;
+	b->act[1] = act_dissociate;
+	b->judge = judge_one_has_it;
+	race(test, run_batches, b);
+	expect_even_race(b);
+	KUNIT_EXPECT_EQ(test, window_stats(b->w).in_use, 0);
+}
+
+/* Side 0 resets once each round, side 1 answers all. */
+static void count_reset(void *ctx, u64 id, void *arg)
+{
+	struct batch *b = arg;
+	unsigned long nr = (unsigned long)ctx - 1;
+
+	if (nr >= BATCH || id != b->id[nr] || b->reset[nr]++)
+		b->wrong++;
+}
+
+static void *act_reset(struct batch *b, unsigned int i)
+{
+	if (i == 0) {
+		memset(b->reset, 0, sizeof(b->reset));
+		ndelay(b->rounds % 8 * 25000);
+		mid_window_reset(b->w, count_reset, b);
+	}
+	return NULL;
+}
+
+static void judge_reset(struct batch *b, unsigned int i)
+{
+	b->got[0][i] = b->reset[i] ? nr_ctx(i) : NULL;
+	judge_one_has_it(b, i);
+	b->wrong += !!mid_window_map(b->w, b->epoch, b->id[i]);
+}
+
+static void reset_racing_replies_hands_over_each_context_once(struct kunit *test)
+{
+	struct batch *b = batch(test, 100);
+
+	b->act[0] = act_reset;
+	b->act[1] = act_dissociate;
+	b->judge = judge_reset;
+	race(test, run_batches, b);
+	expect_even_race(b);
+	KUNIT_EXPECT_EQ(test, window_stats(b->w).in_use, 0);
+	KUNIT_EXPECT_EQ(test, mid_window_epoch(b->w), 1 + b->rounds);
+}
+
+/*
+ * Side 0 resets while side 1 sends.  What was sent on the old connection is
+ * handed over, what comes later is refused, and nothing is left behind; and
+ * what side 1 sends on the new connection, while side 0 is still at it, stays.
+ */
+struct reset_race {
+	struct mid_window *w;
+	atomic_t arrivals;
+	unsigned int wrong;
+	unsigned int sent;		/* in this round */
+	unsigned int handed;
+	unsigned int rounds;
+	unsigned int rounds_cut;	/* that ended by -ESTALE */
+	bool again;
+};
+
+#define RESET_ROUNDS	1000
+#define RESET_SENDS	200
+
+static void count_handed(void *ctx, u64 id, void *arg)
+{
+	struct reset_race *r = arg;
+
+	r->handed++;
+	r->wrong += ctx != r;
+}
+
+static void reset_race_send(struct reset_race *r)
+{
+	struct mid_span span;
+	unsigned int i;
+	int err = 0;
+	u64 id;
+
+	mid_window_grant(r->w, mid_window_epoch(r->w), RESET_SENDS);
+	if (mid_window_reserve(r->w, RESET_SENDS, &span))
+		r->wrong++;
+	r->sent = 0;
+	meet(&r->arrivals);
+	for (i = 0; i < RESET_SENDS && !err; i++) {
+		err = mid_window_associate(r->w, &span, 1, r, &id, GFP_KERNEL);
+		r->sent += !err;
+	}
+	r->wrong += err && err != -ESTALE;
+	r->rounds_cut += err == -ESTALE;
+	if (err) {
+		/* The first request of the new connection: not for the reset. */
+		if (mid_window_reserve(r->w, 1, &span) ||
+		    mid_window_associate(r->w, &span, 1, &r->sent, &id, GFP_KERNEL))
+			r->wrong++;
+		else if (mid_window_dissociate(r->w, span.epoch, id) != &r->sent)
+			r->wrong++;
+	}
+	meet(&r->arrivals);
+}
+
+static void reset_race_reset(struct reset_race *r)
+{
+	meet(&r->arrivals);
+	ndelay(r->rounds++ % 16 * 10000);
+	r->handed = 0;
+	mid_window_reset(r->w, count_handed, r);
+	meet(&r->arrivals);
+	r->wrong += r->handed != r->sent;
+}
+
+static void run_reset_race(void *arg, int side)
+{
+	unsigned long begin = jiffies;
+	struct reset_race *r = arg;
+
+	do {
+		if (side == 1) {
+			reset_race_send(r);
+		} else {
+			reset_race_reset(r);
+			r->again = race_again(r->rounds, 20, RESET_ROUNDS, begin);
+		}
+		cond_resched();
+		meet(&r->arrivals);
+	} while (r->again);
+}
+
+static void reset_racing_associates_leaves_none_behind(struct kunit *test)
+{
+	struct reset_race *r = test_alloc(test, sizeof(*r));
+
+	r->w = test->priv;
+	race(test, run_reset_race, r);
+	kunit_info(test, "%u of %u resets came in between\n", r->rounds_cut,
+		   r->rounds);
+	KUNIT_EXPECT_EQ(test, r->wrong, 0);
+	KUNIT_EXPECT_GT(test, r->rounds_cut, 0);
+	KUNIT_EXPECT_EQ(test, window_stats(r->w).in_use, 0);
+}
+
+/* Side 0 sends letters that it has just written, side 1 reads them. */
+struct letter {
+	unsigned long page[8];
+};
+
+struct letter_race {
+	struct mid_window *w;
+	atomic_t arrivals;
+	bool done;
+	unsigned int sent;
+	unsigned long read;
+	unsigned long wrong;
+	struct letter letter[64];
+};
+
+#define LETTERS	500000
+
+static void send_letters(struct letter_race *r)
+{
+	unsigned long begin = jiffies;
+	struct letter *letter;
+	struct mid_span span;
+	unsigned int nr, i;
+	u64 id;
+
+	for (nr = 0; race_again(nr, 1000, LETTERS, begin); nr++) {
+		letter = &r->letter[nr % ARRAY_SIZE(r->letter)];
+		mid_window_grant(r->w, 1, 1);
+		if (mid_window_reserve(r->w, 1, &span))
+			r->wrong++;
+		for (i = 0; i < ARRAY_SIZE(letter->page); i++)
+			WRITE_ONCE(letter->page[i], span.first);
+		if (mid_window_associate(r->w, &span, 1, letter, &id, GFP_KERNEL))
+			r->wrong++;
+		/* It is not written to again before it was answered. */
+		if (nr >= ARRAY_SIZE(r->letter) / 2)
+			mid_window_dissociate(r->w, 1,
+					      id - ARRAY_SIZE(r->letter) / 2);
+		cond_resched();
+	}
+	r->sent = nr;
+}
+
+static void read_letters(struct letter_race *r)
+{
+	struct letter *letter;
+	unsigned int i;
+	u64 id = 0;
+
+	while (!READ_ONCE(r->done)) {
+		rcu_read_lock();
+		letter = mid_window_map(r->w, 1, id);
+		if (letter) {
+			for (i = 0; i < ARRAY_SIZE(letter->page); i++)
+				r->wrong += READ_ONCE(letter->page[i]) < id;
+			r->read++;
+		}
+		rcu_read_unlock();
+		/* Follow the sender; where it is not yet, try again. */
+		if (letter || id < window_stats(r->w).next)
+			id++;
+		cond_resched();
+	}
+}
+
+static void run_letter_race(void *arg, int side)
+{
+	struct letter_race *r = arg;
+
+	meet(&r->arrivals);
+	if (side == 0) {
+		send_letters(r);
+		WRITE_ONCE(r->done, true);
+	} else {
+		read_letters(r);
+	}
+}
+
+static void map_sees_a_context_only_when_it_is_fully_written(struct kunit *test)
+{
+	struct letter_race *r = test_alloc(test, sizeof(*r));
+
+	r->w = test->priv;
+	race(test, run_letter_race, r);
+	kunit_info(test, "%lu of %u letters were read\n", r->read, r->sent);
+	KUNIT_EXPECT_EQ(test, r->wrong, 0);
+	KUNIT_EXPECT_GT(test, r->read, 10);
+}
+
+/* Both sides want spans of a window that has too few for both. */
+struct scarce_race {
+	struct mid_window *w;
+	atomic_t arrivals;
+	unsigned long wrong;
+	unsigned long served[2];
+};
+
+#define SCARCE_CREDITS	16
+#define SCARCE_ROUNDS	20000
+
+static void run_scarce_race(void *arg, int side)
+{
+	struct scarce_race *r = arg;
+	unsigned long begin = jiffies;
+	struct rnd_state rnd;
+	struct mid_span span;
+	unsigned int round, n;
+	u64 id;
+
+	prandom_seed_state(&rnd, seed + side);
+	meet(&r->arrivals);
+	for (round = 0; race_again(round, 100, SCARCE_ROUNDS, begin); round++) {
+		/* Side 0 is greedy, and must not starve. */
+		n = side ? 1 + random_below(&rnd, 3) : SCARCE_CREDITS;
+		if (mid_window_reserve_wait(r->w, n, &span, WINDOW_TIMEOUT)) {
+			WRITE_ONCE(r->wrong, r->wrong + 1);
+			break;
+		}
+		r->served[side]++;
+		if (random_below(&rnd, 2)) {
+			mid_window_give_back(r->w, &span);
+			continue;
+		}
+		if (mid_window_associate(r->w, &span, n, nr_ctx(side), &id,
+					 GFP_KERNEL) ||
+		    mid_window_dissociate(r->w, 1, id) != nr_ctx(side))
+			WRITE_ONCE(r->wrong, r->wrong + 1);
+		mid_window_grant(r->w, 1, n);
+	}
+}
+
+static void greedy_and_modest_both_have_their_turn(struct kunit *test)
+{
+	struct scarce_race *r = test_alloc(test, sizeof(*r));
+
+	r->w = negotiated(test, SCARCE_CREDITS);
+	race(test, run_scarce_race, r);
+	KUNIT_EXPECT_EQ(test, r->wrong, 0);
+	KUNIT_EXPECT_GE(test, r->served[0], 100);
+	KUNIT_EXPECT_GE(test, r->served[1], 100);
+	kunit_info(test, "%lu large and %lu small spans, %llu times somebody waited\n",
+		   r->served[0], r->served[1], window_stats(r->w).exhausted);
+	expect_available(test, SCARCE_CREDITS);
+}
+
+/*
+ * Side 1 waits for one id; side 0 kills it and grants the id, in this order or
+ * the other.  Either side 1 has the id or it is there for the next one.
+ */
+#define KILL_ROUNDS	20000
+
+struct kill_race {
+	struct mid_window *w;
+	atomic_t arrivals;
+	struct task_struct *victim;
+	bool again;
+	unsigned int rounds;
+	unsigned int wrong;
+	unsigned int killed;
+};
+
+static void kill_race_wait(struct kill_race *r)
+{
+	struct mid_span span;
+	u64 id;
+	int err;
+
+	err = mid_window_reserve_wait(r->w, 1, &span, WINDOW_TIMEOUT);
+	r->wrong += err && err != -ERESTARTSYS;
+	r->killed += !!err;
+	meet(&r->arrivals);
+	flush_signals(current);
+	/* What it did not get must be there, and no more. */
+	if (err && mid_window_reserve(r->w, 1, &span))
+		r->wrong++;
+	r->wrong += mid_window_credits(r->w) != 0;
+	r->wrong += mid_window_associate(r->w, &span, 1, r, &id, GFP_KERNEL) != 0;
+	r->wrong += mid_window_dissociate(r->w, 1, id) != r;
+}
+
+static void kill_race_kill(struct kill_race *r, struct rnd_state *rnd)
+{
+	bool grant_first = random_below(rnd, 2);
+
+	ndelay(random_below(rnd, 5000));
+	if (grant_first)
+		mid_window_grant(r->w, 1, 1);
+	send_sig(SIGKILL, r->victim, 1);
+	ndelay(random_below(rnd, 2000));
+	if (!grant_first)
+		mid_window_grant(r->w, 1, 1);
+	meet(&r->arrivals);
+}
+
+static void run_kill_race(void *arg, int side)
+{
+	unsigned long begin = jiffies;
+	struct kill_race *r = arg;
+	struct rnd_state rnd;
+
+	if (side == 1) {
+		allow_signal(SIGKILL);
+		r->victim = current;
+	}
+	prandom_seed_state(&rnd, seed);
+	do {
+		meet(&r->arrivals);
+		if (side == 1) {
+			kill_race_wait(r);
+		} else {
+			kill_race_kill(r, &rnd);
+			r->again = race_again(++r->rounds, 100, KILL_ROUNDS, begin);
+		}
+		cond_resched();
+		meet(&r->arrivals);
+	} while (r->again);
+}
+
+static void killed_waiter_loses_no_id(struct kunit *test)
+{
+	struct kill_race *r = test_alloc(test, sizeof(*r));
+
+	r->w = negotiated(test, 0);
+	race(test, run_kill_race, r);
+	kunit_info(test, "%u of %u were killed first, seed %u\n", r->killed,
+		   r->rounds, seed);
+	KUNIT_EXPECT_EQ(test, r->wrong, 0);
+	KUNIT_EXPECT_GT(test, r->killed, 0);
+	KUNIT_EXPECT_LT(test, r->killed, r->rounds);
+	KUNIT_EXPECT_EQ(test, window_stats(r->w).waiters, 0);
+}
+
+/* Destroy, in the moment when its waiters are killed or leave. */
+#define DESTROY_ROUNDS	50
+
+static void destroy_racing_a_killed_waiter_is_safe(struct kunit *test)
+{
+	unsigned int round;
+
+	for (round = 0; round < DESTROY_ROUNDS; round++) {
+		window_enqueue(test, 0, 2);
+		window_enqueue(test, 1, 3);
+		send_sig(SIGKILL, id_waiters[0].task, 1);
+		ndelay(round % 32 * 1000);
+		window_exit(test);
+		window_join(test, &id_waiters[0]);
+		window_join(test, &id_waiters[1]);
+		KUNIT_ASSERT_NE(test, id_waiters[0].err, 0);
+		KUNIT_ASSERT_EQ(test, id_waiters[1].err, -ESHUTDOWN);
+		window_init(test);
+	}
+}
+
+static struct kunit_case race_cases[] = {
+	KUNIT_CASE_SLOW(two_cpus_claim_a_million_ids_exactly_once),
+	KUNIT_CASE(racing_dissociates_give_each_context_to_one),
+	KUNIT_CASE(unsend_racing_a_reply_gives_back_what_it_won),
+	KUNIT_CASE(reassociate_racing_dissociate_returns_each_context_once),
+	KUNIT_CASE(dissociate_if_racing_reassociate_never_takes_the_new_one),
+	KUNIT_CASE_SLOW(abandon_late_reply_and_expiry_add_up),
+	KUNIT_CASE(expiry_takes_what_no_reply_does),
+	KUNIT_CASE(claims_by_id_and_by_async_id_exclude_each_other),
+	KUNIT_CASE(reset_racing_replies_hands_over_each_context_once),
+	KUNIT_CASE(reset_racing_associates_leaves_none_behind),
+	KUNIT_CASE(map_sees_a_context_only_when_it_is_fully_written),
+	KUNIT_CASE(greedy_and_modest_both_have_their_turn),
+	KUNIT_CASE(killed_waiter_loses_no_id),
+	KUNIT_CASE(destroy_racing_a_killed_waiter_is_safe),
+	{}
+};
+
+static struct kunit_suite race_suite = {
+	.name = "midwindow_race",
+	.init = window_race_init,
+	.exit = window_exit,
+	.test_cases = race_cases,
+};
+
+kunit_test_suites(&race_suite);
+
+MODULE_DESCRIPTION("KUnit tests of races in a MessageId window");
+MODULE_LICENSE("GPL");
