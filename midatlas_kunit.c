@@ -9,7 +9,7 @@
  */
 #include "tests/kunit/fixture.h"
 
-/* From one MID to all there are, with all slots and with few at first. */
+/* From one MID to all of them; with all slots at the start, or with few. */
 static const struct shape all_shapes[] = {
 	{ 1, 1 }, { 50, 50 }, { 64, 64 }, { 4096, 4096 }, { 65535, 65535 },
 	{ 1, 0 }, { 50, 0 }, { 64, 1 }, { 4096, 0 }, { 65535, 0 }, { 65535, 1 },
@@ -17,7 +17,7 @@ static const struct shape all_shapes[] = {
 
 KUNIT_ARRAY_PARAM(all_shapes, all_shapes, shape_desc);
 
-/* A few that differ in kind, for tests that visit all 65,536 values. */
+/* A few different shapes, for tests that visit all 65,536 values. */
 static const struct shape few_shapes[] = {
 	{ 50, 50 }, { 4096, 0 }, { 65535, 65535 },
 };
@@ -170,7 +170,7 @@ static void associate_takes_any_other_pointer(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(contexts); i++)
 		KUNIT_ASSERT_EQ_MSG(test, 0,
 				    mirror_associate(m, contexts[i], &mid[i]),
-				    "context %u", i);
+				    "request %u", i);
 	mirror_check(m);
 	for (i = 0; i < ARRAY_SIZE(contexts); i++)
 		mirror_dissociate(m, mid[i]);
@@ -194,7 +194,7 @@ static void associate_hands_out_exactly_max_mids(struct kunit *test)
 	struct mirror *m = mirror_of(test);
 
 	KUNIT_EXPECT_EQ(test, mirror_fill(m), shape->max_mids);
-	KUNIT_EXPECT_EQ_MSG(test, mirror_fill(m), 0, "a refusal freed a MID");
+	KUNIT_EXPECT_EQ_MSG(test, mirror_fill(m), 0, "a refused associate freed a MID");
 	mirror_check(m);
 }
 
@@ -225,7 +225,7 @@ static int mirror_associate_on(struct mirror *m, int cpu)
 	return mirror_note(m, r.err, r.ctx, r.mid);
 }
 
-static void one_freed_mid_is_one_for_whichever_cpu_asks(struct kunit *test)
+static void any_cpu_gets_the_only_free_mid(struct kunit *test)
 {
 	struct mirror *m = mirror_of(test);
 	unsigned int mid, cpu, freed = 0;
@@ -237,16 +237,16 @@ static void one_freed_mid_is_one_for_whichever_cpu_asks(struct kunit *test)
 		mirror_dissociate(m, mid);
 		cpu = cpumask_nth(freed % num_online_cpus(), cpu_online_mask);
 		KUNIT_ASSERT_EQ_MSG(test, 0, mirror_associate_on(m, cpu),
-				    "the only free MID, from CPU %u", cpu);
+				    "the only free MID, on CPU %u", cpu);
 		for_each_online_cpu(cpu)
 			KUNIT_ASSERT_EQ_MSG(test, -ENOSPC,
 					    mirror_associate_on(m, cpu),
-					    "none is free, from CPU %u", cpu);
+					    "no MID is free, on CPU %u", cpu);
 	}
 	mirror_check(m);
 }
 
-/* Each slot in turn is the only free one, until it has had all its uses. */
+/* Each slot in turn is the only free one, until it has had all its generations. */
 static void associate_hands_out_every_mid_but_0xffff(struct kunit *test)
 {
 	const struct shape *shape = test->param_value;
@@ -273,9 +273,9 @@ static const struct shape exact_shapes[] = {
 KUNIT_ARRAY_PARAM(exact_shapes, exact_shapes, shape_desc);
 
 /*
- * @held MIDs stay in use, @in_flight more are freed first in, first out: after
- * how many associates is a MID seen again, at the soonest?  The worst shapes
- * leave one slot free, and only the spare bits of its MID tell its uses apart.
+ * @held MIDs stay in use; @in_flight more are freed first in, first out.  No MID
+ * comes back before @bound associates.  The worst shapes leave one slot free, and
+ * only the generation bits of its MID differ from one use to the next.
  */
 struct reuse {
 	unsigned int max_mids;
@@ -317,7 +317,7 @@ static void freed_mid_comes_back_late(struct kunit *test)
 	unsigned int nearest = UINT_MAX, now, i;
 	u16 mid;
 
-	/* Another CPU would leave the rest of a region for the next lap. */
+	/* On another CPU the order of the MIDs would begin elsewhere. */
 	migrate_disable();
 	for (now = 0; now < reuse->held; now++)
 		mirror_take(m);
@@ -337,7 +337,7 @@ static void freed_mid_comes_back_late(struct kunit *test)
 	KUNIT_EXPECT_GE(test, nearest, reuse->bound);
 }
 
-/* From how many of 64 slots this CPU takes MIDs, one after the other */
+/* Takes and frees a MID a thousand times.  Returns the number of slots used. */
 static unsigned int slots_in_turn(struct mirror *m)
 {
 	DECLARE_BITMAP(slots, 64) = {};
@@ -352,7 +352,7 @@ static unsigned int slots_in_turn(struct mirror *m)
 	return bitmap_weight(slots, 64);
 }
 
-/* A CPU has a part of the table, but goes elsewhere if it would meet busy slots there. */
+/* A CPU uses its part of the table, and leaves it where many slots are in use. */
 static void cpu_leaves_its_part_where_that_is_busy(struct kunit *test)
 {
 	struct mirror *m = mirror_create(test, 64, 64);
@@ -362,7 +362,7 @@ static void cpu_leaves_its_part_where_that_is_busy(struct kunit *test)
 	part_slots = slots_in_turn(m);
 	KUNIT_EXPECT_LE(test, part_slots, 32);
 
-	/* One request that lasts is no reason. */
+	/* One long-lived request does not make it leave. */
 	m = mirror_create(test, 64, 64);
 	mirror_take(m);
 	KUNIT_EXPECT_LE(test, slots_in_turn(m), 32);
@@ -375,7 +375,7 @@ static void cpu_leaves_its_part_where_that_is_busy(struct kunit *test)
 	mirror_check(m);
 }
 
-/* Takes out @n MIDs that are far apart, and puts as many in from @cpu. */
+/* Dissociates @n MIDs that are far apart, and associates as many on @cpu. */
 static void mirror_churn_apart(struct mirror *m, unsigned int n, int cpu)
 {
 	unsigned int mid = 0, i;
@@ -388,14 +388,14 @@ static void mirror_churn_apart(struct mirror *m, unsigned int n, int cpu)
 	}
 	for (i = 0; i < n; i++)
 		KUNIT_ASSERT_EQ_MSG(m->test, 0, mirror_associate_on(m, cpu),
-				    "free MID %u of %u, from CPU %d", i, n, cpu);
+				    "free MID %u of %u, on CPU %d", i, n, cpu);
 }
 
 /*
- * Nearly full, a CPU remembers what it frees.  That is not its own: another gets
- * all of it, nobody gets more, and what is remembered in vain hides nothing.
+ * In a nearly full table a CPU notes the slots that it frees.  Another CPU gets
+ * all of these slots, but no more, and a note that is out of date hides no slot.
  */
-static void what_a_cpu_remembers_is_for_all(struct kunit *test)
+static void slots_that_one_cpu_freed_serve_all_cpus(struct kunit *test)
 {
 	struct mirror *m = mirror_create(test, 4096, 4096);
 	unsigned int round, cpu;
@@ -410,7 +410,7 @@ static void what_a_cpu_remembers_is_for_all(struct kunit *test)
 	mirror_check(m);
 }
 
-/* A CPU, and what it has in flight of 64 slots that two CPUs share */
+/* The requests in flight of one of two CPUs that share 64 slots. */
 struct share {
 	struct mid_atlas *atlas;
 	struct rnd_state rnd;
@@ -430,7 +430,7 @@ static void share_give(struct share *s, unsigned int i)
 		s->ok = false;
 }
 
-/* Not in the order in which they went out */
+/* In random order. */
 static long share_churn(void *arg)
 {
 	struct share *s = arg;
@@ -444,7 +444,7 @@ static long share_churn(void *arg)
 	return 0;
 }
 
-/* In how many cache lines there are MIDs of both */
+/* Returns the number of cache lines that have slots of both CPUs. */
 static unsigned int shared_lines(const struct share *s)
 {
 	unsigned int i, line, lines[2][16] = {}, shared = 0;
@@ -458,15 +458,15 @@ static unsigned int shared_lines(const struct share *s)
 	return shared;
 }
 
-/* Nearly full, and mixed to begin with: then each CPU's gather in lines of their own. */
-static void requests_of_a_cpu_gather_where_it_is_at_home(struct kunit *test)
+/* The slots of two CPUs are mixed at first, and end in separate cache lines. */
+static void slots_of_two_cpus_end_in_separate_cache_lines(struct kunit *test)
 {
 	struct share *s = test_alloc(test, 2 * sizeof(*s));
 	struct mirror *m = mirror_create(test, 64, 64);
 	unsigned int i, round, mixed;
 
 	if (nr_cpu_ids != 2 || num_online_cpus() != 2)
-		kunit_skip(test, "64 slots are two homes where there are two CPUs");
+		kunit_skip(test, "64 slots are shared evenly by exactly two CPUs");
 	for (i = 0; i < 2; i++) {
 		s[i].atlas = m->atlas;
 		s[i].ok = true;
@@ -481,7 +481,8 @@ static void requests_of_a_cpu_gather_where_it_is_at_home(struct kunit *test)
 	for (round = 0; round < 20; round++)
 		for (i = 0; i < 2; i++)
 			work_on_cpu(i, share_churn, &s[i]);
-	kunit_info(test, "%u lines were shared, %u are\n", mixed, shared_lines(s));
+	kunit_info(test, "%u cache lines shared before, %u after\n", mixed,
+		   shared_lines(s));
 	KUNIT_EXPECT_LE(test, shared_lines(s), 1);
 	for (i = 0; i < ARRAY_SIZE(s->mids); i++) {
 		share_give(&s[0], i);
@@ -491,9 +492,9 @@ static void requests_of_a_cpu_gather_where_it_is_at_home(struct kunit *test)
 }
 
 /*
- * When the table is no longer full, MIDs rest as long as ever.  A CPU that looks
- * for room once in so many associates must not find each time the line that it has
- * just filled, wherever in a line its walk was when the table was full: @offset.
+ * Returns the shortest distance, in associates, between two uses of a MID in a
+ * table that was full before.  A CPU must not reuse the cache line that it has
+ * just freed.  @offset varies the place where its scan stopped in the full table.
  */
 static unsigned int nearest_reuse_after_full(struct kunit *test, unsigned int offset)
 {
@@ -506,7 +507,7 @@ static unsigned int nearest_reuse_after_full(struct kunit *test, unsigned int of
 	for_each_online_cpu(cpu)
 		mirror_churn_apart(m, 1000 + offset, cpu);
 	mirror_empty(m);
-	/* A CPU needs some to notice. */
+	/* A CPU notices after some associates that slots are free. */
 	for (now = 0; now < 500; now++)
 		for_each_online_cpu(cpu)
 			KUNIT_ASSERT_EQ(test, 0, mirror_associate_on(m, cpu));
@@ -521,7 +522,7 @@ static unsigned int nearest_reuse_after_full(struct kunit *test, unsigned int of
 	return nearest;
 }
 
-static void freed_mid_comes_back_late_when_there_is_room_again(struct kunit *test)
+static void freed_mid_comes_back_late_after_a_full_table(struct kunit *test)
 {
 	unsigned int offset;
 
@@ -536,15 +537,15 @@ static struct kunit_case associate_cases[] = {
 	KUNIT_CASE(associate_may_give_one_context_two_mids),
 	KUNIT_CASE_PARAM(associate_hands_out_exactly_max_mids,
 			 all_shapes_gen_params),
-	KUNIT_CASE_PARAM(one_freed_mid_is_one_for_whichever_cpu_asks,
+	KUNIT_CASE_PARAM(any_cpu_gets_the_only_free_mid,
 			 all_shapes_gen_params),
 	KUNIT_CASE_PARAM(associate_hands_out_every_mid_but_0xffff,
 			 exact_shapes_gen_params),
 	KUNIT_CASE_PARAM(freed_mid_comes_back_late, reuses_gen_params),
 	KUNIT_CASE(cpu_leaves_its_part_where_that_is_busy),
-	KUNIT_CASE(what_a_cpu_remembers_is_for_all),
-	KUNIT_CASE(requests_of_a_cpu_gather_where_it_is_at_home),
-	KUNIT_CASE(freed_mid_comes_back_late_when_there_is_room_again),
+	KUNIT_CASE(slots_that_one_cpu_freed_serve_all_cpus),
+	KUNIT_CASE(slots_of_two_cpus_end_in_separate_cache_lines),
+	KUNIT_CASE(freed_mid_comes_back_late_after_a_full_table),
 	{}
 };
 
@@ -570,7 +571,7 @@ static void growth_failure_changes_nothing_at_any_step(struct kunit *test)
 			continue;
 		KUNIT_ASSERT_EQ(test, err, -ENOMEM);
 		mirror_check(m);
-		/* A slot that is freed needs no memory. */
+		/* A freed slot can be taken without an allocation. */
 		if (m->used) {
 			mirror_dissociate(m, mid);
 			mid = mirror_take(m);
@@ -580,9 +581,9 @@ static void growth_failure_changes_nothing_at_any_step(struct kunit *test)
 		limit_allocs(test, 0);
 		steps++;
 	}
-	kunit_info(test, "failed at %u steps\n", steps);
+	kunit_info(test, "growth failed %u times\n", steps);
 	KUNIT_EXPECT_EQ(test, m->used, MID_ATLAS_MAX_MIDS);
-	KUNIT_EXPECT_GE(test, steps, 10);	/* 64 << 10 slots hold all */
+	KUNIT_EXPECT_GE(test, steps, 10);	/* 64 << 10 slots are enough */
 	mirror_check(m);
 }
 
@@ -616,23 +617,23 @@ static void growth_allocates_under_the_callers_gfp(struct kunit *test)
 }
 
 /*
- * Two MIDs are taken for each that is given back, so at every size there are
- * MIDs in use and stale ones, of first and of later uses.
+ * Two MIDs are taken for each one that is freed, so at every size there are MIDs
+ * in use and stale ones, of a slot's first and of its later generations.
  */
 static void growth_keeps_old_mids_valid_and_stale_ones_stale(struct kunit *test)
 {
 	struct mirror *m = mirror_create(test, MID_ATLAS_MAX_MIDS, 0);
 	unsigned int next_check = 1;
-	u16 mid, give_back = 0;
+	u16 mid, to_free = 0;
 
 	while (m->used < MID_ATLAS_MAX_MIDS - 1) {
 		mid = mirror_take(m);
 		mirror_take(m);
-		/* 40503 is odd: this walks through all values. */
+		/* 40503 is odd: all values are visited. */
 		do {
-			give_back += 40503;
-		} while (!m->ctx[give_back] || give_back == mid);
-		mirror_dissociate(m, give_back);
+			to_free += 40503;
+		} while (!m->ctx[to_free] || to_free == mid);
+		mirror_dissociate(m, to_free);
 		if (m->used >= next_check) {
 			mirror_check(m);
 			next_check *= 2;
@@ -642,7 +643,7 @@ static void growth_keeps_old_mids_valid_and_stale_ones_stale(struct kunit *test)
 	mirror_check(m);
 }
 
-/* Before any value is used twice, all of the others can be used once. */
+/* No value is used twice before all others were used once. */
 static void growth_brings_no_freed_mid_back_early(struct kunit *test)
 {
 	struct mirror *m = mirror_create(test, MID_ATLAS_MAX_MIDS, 0);
@@ -655,7 +656,7 @@ static void growth_brings_no_freed_mid_back_early(struct kunit *test)
 		back = __test_and_set_bit(mid, seen);
 		KUNIT_ASSERT_FALSE_MSG(test, back, "MID %#06x, %u in use, step %lu",
 				       mid, m->used, m->step);
-		/* The 64th, the last of the first table, has 500 uses. */
+		/* The 64th, the last slot of the first table, is reused 500 times. */
 		if (m->used == 64 && m->step < 1000)
 			mirror_dissociate(m, mid);
 	}
@@ -744,7 +745,7 @@ static void dissociate_of_every_value_while_mixed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mirror_fill(m), shape->max_mids);
 }
 
-/* The last slot of 50 goes through 1,000 uses; the older ones are all tried. */
+/* The last of 50 slots is used 1,000 times; each time all its older MIDs are tried. */
 static void stale_mid_never_reaches_a_later_use_of_its_slot(struct kunit *test)
 {
 	struct mirror *m = mirror_create(test, 50, 50);
@@ -855,7 +856,7 @@ static struct kunit_suite reassociate_suite = {
  * destroy
  */
 
-/* Sleeps until whatever was given to RCU before is gone. */
+/* Sleeps until the RCU callbacks that were queued before have run. */
 static void destruct_slowly(void *ctx, u16 mid, void *arg)
 {
 	destruct(ctx, mid, arg);
@@ -907,8 +908,8 @@ static void destroy_lets_the_destructor_sleep(struct kunit *test)
 }
 
 /*
- * What was outgrown may go as its last context does, but not while destroy is
- * still at it.  KASAN or slab_debug=P makes a failure sure.
+ * An outgrown table may be freed with its last request, but not while destroy
+ * still uses it.  KASAN or slab_debug=P detects a failure reliably.
  */
 static void destroy_of_a_grown_atlas_lets_the_destructor_sleep(struct kunit *test)
 {
@@ -985,7 +986,7 @@ static void make_all_calls(void *arg)
 	}
 }
 
-/* PREEMPT_RT cannot allocate in hard interrupts: there all slots must exist. */
+/* PREEMPT_RT cannot allocate in hard interrupts: all slots exist from the start. */
 static struct mirror *irq_mirror(struct kunit *test, unsigned int max_mids)
 {
 	return mirror_create(test, max_mids,
@@ -1013,7 +1014,7 @@ static void softirq_may_make_every_call(struct kunit *test)
 #define IRQ_LEVELS	3	/* task, softirq, hardirq */
 #define IRQ_ITERATIONS	PART_OF(100000)
 
-/* Which of the three that interrupt one another is running? */
+/* The running level; a higher one interrupts a lower one. */
 static unsigned int irq_level(void)
 {
 	return in_hardirq() ? 2 : in_serving_softirq() ? 1 : 0;
@@ -1025,7 +1026,7 @@ struct irq_churn {
 	u16 mid[MID_VALUES];
 };
 
-/* Each call keeps one MID and checks that the one before is still its own. */
+/* Each call keeps one MID and checks that it maps to its own request. */
 static bool growing_churn(void *arg)
 {
 	struct irq_churn *c = arg;
@@ -1055,7 +1056,7 @@ static void table_grows_for_task_softirq_and_hardirq_at_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mirror_fill(m), MID_ATLAS_MAX_MIDS - taken);
 }
 
-/* Each level gives back its own MID, so one is free for it: it must get one. */
+/* Each level frees its own MID first, so its associate must succeed. */
 static bool full_churn(void *arg)
 {
 	struct irq_churn *c = arg;

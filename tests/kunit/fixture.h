@@ -869,7 +869,7 @@ static inline struct mid_waiter *fixture_enqueue(struct fixture *f,
  */
 
 #define NO_ID		0x5a5a5a5a5a5a5a5aULL	/* stays where a call fails */
-#define WINDOW_TIMEOUT	(60 * HZ)		/* a wait that takes longer is a failure */
+#define WINDOW_TIMEOUT	(60 * HZ)		/* likewise, for a window */
 
 /* The window stops when the next id is this far beyond the oldest unsent one. */
 #define ID_SPREAD	(2 * MID_WINDOW_MAX_SPAN)

@@ -12,23 +12,23 @@
  * map_get and map_get_put
  */
 
-/* A context that counts its references and may act while one is taken. */
+/* A request that counts references, and may interfere while one is taken. */
 struct request {
 	struct mid_atlas *atlas;
 	u16 mid;
 	bool refuses;
-	void (*meddle)(struct request *rq);
-	unsigned int asked;
-	unsigned int put;
+	void (*interfere)(struct request *rq);
+	unsigned int gets;
+	unsigned int puts;
 };
 
 static bool request_get(void *ctx)
 {
 	struct request *rq = ctx;
 
-	rq->asked++;
-	if (rq->meddle)
-		rq->meddle(rq);
+	rq->gets++;
+	if (rq->interfere)
+		rq->interfere(rq);
 	return !rq->refuses;
 }
 
@@ -36,7 +36,7 @@ static void request_put(void *ctx)
 {
 	struct request *rq = ctx;
 
-	rq->put++;
+	rq->puts++;
 }
 
 static struct request *take_request(struct fixture *f)
@@ -58,8 +58,8 @@ static void map_get_returns_the_context_that_get_took(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, rq, mid_atlas_map_get_put(f->atlas, rq->mid,
 							    request_get,
 							    request_put));
-	KUNIT_EXPECT_EQ(test, rq->asked, 2);
-	KUNIT_EXPECT_EQ(test, rq->put, 0);
+	KUNIT_EXPECT_EQ(test, rq->gets, 2);
+	KUNIT_EXPECT_EQ(test, rq->puts, 0);
 }
 
 static void map_get_is_null_where_get_refuses(struct kunit *test)
@@ -72,110 +72,110 @@ static void map_get_is_null_where_get_refuses(struct kunit *test)
 						  request_get));
 	KUNIT_EXPECT_NULL(test, mid_atlas_map_get_put(f->atlas, rq->mid,
 						      request_get, request_put));
-	KUNIT_EXPECT_EQ(test, rq->asked, 2);
-	KUNIT_EXPECT_EQ(test, rq->put, 0);
+	KUNIT_EXPECT_EQ(test, rq->gets, 2);
+	KUNIT_EXPECT_EQ(test, rq->puts, 0);
 	KUNIT_EXPECT_PTR_EQ(test, rq, map_rcu(f->atlas, rq->mid));
 }
 
 static void map_get_of_any_other_mid_asks_nobody(struct kunit *test)
 {
 	struct fixture *f = fixture_create(test, 50, 50);
-	struct request *rq = take_request(f), *gone = take_request(f);
+	struct request *rq = take_request(f), *freed = take_request(f);
 	unsigned int mid;
 
-	mid_atlas_dissociate(f->atlas, gone->mid);
+	mid_atlas_dissociate(f->atlas, freed->mid);
 	for (mid = 0; mid < MID_VALUES; mid++)
 		if (mid != rq->mid)
 			KUNIT_ASSERT_NULL(test,
 					  mid_atlas_map_get_put(f->atlas, mid,
 								request_get,
 								request_put));
-	KUNIT_EXPECT_EQ(test, rq->asked + gone->asked, 0);
+	KUNIT_EXPECT_EQ(test, rq->gets + freed->gets, 0);
 }
 
-static void meddle_dissociate(struct request *rq)
+static void interfere_dissociate(struct request *rq)
 {
 	mid_atlas_dissociate(rq->atlas, rq->mid);
 }
 
-static void meddle_reuse(struct request *rq)
+static void interfere_reuse(struct request *rq)
 {
 	u16 mid;
 
 	mid_atlas_dissociate(rq->atlas, rq->mid);
 	if (mid_atlas_associate(rq->atlas, rq, &mid, GFP_ATOMIC))
-		rq->asked = UINT_MAX;	/* fails the test */
+		rq->gets = UINT_MAX;	/* fails the test */
 }
 
-static void meddle_reassociate(struct request *rq)
+static void interfere_reassociate(struct request *rq)
 {
 	mid_atlas_reassociate(rq->atlas, rq->mid, nr_ctx(0));
 }
 
-static void meddle_abandon(struct request *rq)
+static void interfere_abandon(struct request *rq)
 {
 	mid_atlas_abandon(rq->atlas, rq->mid, rq, LONG_TIME);
 }
 
-static void meddle_claim(struct request *rq)
+static void interfere_claim(struct request *rq)
 {
 	mid_atlas_claim_all(rq->atlas, NULL, NULL);
 }
 
-struct meddler {
+struct interferer {
 	const char *desc;
-	void (*meddle)(struct request *rq);
+	void (*interfere)(struct request *rq);
 };
 
-static const struct meddler meddlers[] = {
-	{ "dissociated", meddle_dissociate },
-	{ "dissociated and associated anew", meddle_reuse },
-	{ "reassociated", meddle_reassociate },
-	{ "abandoned", meddle_abandon },
-	{ "claimed", meddle_claim },
+static const struct interferer interferers[] = {
+	{ "dissociated", interfere_dissociate },
+	{ "dissociated and associated again", interfere_reuse },
+	{ "reassociated", interfere_reassociate },
+	{ "abandoned", interfere_abandon },
+	{ "claimed", interfere_claim },
 };
 
-static void meddler_desc(const struct meddler *meddler, char *desc)
+static void interferer_desc(const struct interferer *interferer, char *desc)
 {
-	strscpy(desc, meddler->desc, KUNIT_PARAM_DESC_SIZE);
+	strscpy(desc, interferer->desc, KUNIT_PARAM_DESC_SIZE);
 }
 
-KUNIT_ARRAY_PARAM(meddlers, meddlers, meddler_desc);
+KUNIT_ARRAY_PARAM(interferers, interferers, interferer_desc);
 
-/* The atlas has one slot, so that what is associated anew gets the same one. */
-static void map_get_puts_once_what_left_the_mid_during_get(struct kunit *test)
+/* The atlas has one slot, so a new associate gets the same slot. */
+static void map_get_puts_once_a_context_that_left_during_get(struct kunit *test)
 {
-	const struct meddler *meddler = test->param_value;
+	const struct interferer *interferer = test->param_value;
 	struct fixture *f = fixture_create(test, 1, 1);
 	struct request *rq = take_request(f);
 
-	rq->meddle = meddler->meddle;
+	rq->interfere = interferer->interfere;
 	KUNIT_EXPECT_NULL(test, mid_atlas_map_get_put(f->atlas, rq->mid,
 						      request_get, request_put));
-	KUNIT_EXPECT_EQ(test, rq->asked, 1);
-	KUNIT_EXPECT_EQ(test, rq->put, 1);
+	KUNIT_EXPECT_EQ(test, rq->gets, 1);
+	KUNIT_EXPECT_EQ(test, rq->puts, 1);
 }
 
 static void map_get_without_put_is_null_then_too(struct kunit *test)
 {
-	const struct meddler *meddler = test->param_value;
+	const struct interferer *interferer = test->param_value;
 	struct fixture *f = fixture_create(test, 4, 4);
 	struct request *rq = take_request(f);
 
-	rq->meddle = meddler->meddle;
+	rq->interfere = interferer->interfere;
 	KUNIT_EXPECT_NULL(test, mid_atlas_map_get(f->atlas, rq->mid,
 						  request_get));
-	KUNIT_EXPECT_EQ(test, rq->asked, 1);
+	KUNIT_EXPECT_EQ(test, rq->gets, 1);
 }
 
 static struct kunit_case map_get_cases[] = {
 	KUNIT_CASE(map_get_returns_the_context_that_get_took),
 	KUNIT_CASE(map_get_is_null_where_get_refuses),
 	KUNIT_CASE(map_get_of_any_other_mid_asks_nobody),
-	KUNIT_CASE_PARAM(map_get_puts_once_what_left_the_mid_during_get,
-			 meddlers_gen_params),
+	KUNIT_CASE_PARAM(map_get_puts_once_a_context_that_left_during_get,
+			 interferers_gen_params),
 	KUNIT_CASE_PARAM(map_get_without_put_is_null_then_too,
-			 meddlers_gen_params),
+			 interferers_gen_params),
 	{}
 };
 
@@ -264,7 +264,7 @@ static u16 take_and_abandon(struct fixture *f, void *ctx, unsigned long quaranti
 	return mid;
 }
 
-/* Was this reply the late one of a MID in quarantine? */
+/* Dissociates @mid; true if that counts as a late reply. */
 static bool is_late(struct fixture *f, u16 mid)
 {
 	u64 before = atlas_stats(f->atlas).late;
@@ -320,11 +320,11 @@ static void abandoned_mid_has_no_context_for_anyone(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, mid_atlas_claim_all(atlas, count_calls, &calls));
 	KUNIT_EXPECT_EQ(test, 0, mid_atlas_claim_older(atlas, 0, count_calls,
 						       &calls));
-	KUNIT_EXPECT_EQ(test, calls + rq->asked, 0);
+	KUNIT_EXPECT_EQ(test, calls + rq->gets, 0);
 	KUNIT_EXPECT_EQ(test, 1, count_abandoned(atlas));
 }
 
-/* In a table of 65,536 slots each slot has one MID only. */
+/* In a table of 65,536 slots each slot has exactly one MID. */
 static void abandoned_mid_is_handed_out_after_its_reply_and_not_before(struct kunit *test)
 {
 	struct fixture *f = fixture_full(test, MID_ATLAS_MAX_MIDS, MID_ATLAS_MAX_MIDS);
@@ -351,7 +351,7 @@ static void quarantine_of_0_keeps_nothing(struct kunit *test)
 
 #define QUARANTINES	32
 
-/* How many of these moments have come? */
+/* Returns how many of the times in @end have passed. */
 static unsigned int count_over(const unsigned long *end, unsigned int n)
 {
 	unsigned int over = 0;
@@ -379,9 +379,11 @@ static void each_quarantine_ends_by_itself_and_not_early(struct kunit *test)
 		usleep_range(50, 100);
 		left = count_abandoned(f->atlas);
 		KUNIT_ASSERT_GE_MSG(test, left + count_over(end, QUARANTINES),
-				    QUARANTINES, "freed early, seed %u", seed);
+				    QUARANTINES, "a quarantine ended early, seed %u",
+				    seed);
 		KUNIT_ASSERT_TRUE_MSG(test, time_before(jiffies, deadline),
-				      "%u stay in quarantine, seed %u", left, seed);
+				      "%u MIDs stay in quarantine, seed %u", left,
+				      seed);
 	} while (left);
 	KUNIT_EXPECT_EQ(test, 0, atlas_stats(f->atlas).late);
 	fixture_check(f);
@@ -405,8 +407,8 @@ static const unsigned int maxima[] = { 4, 5, 7, 8, 50, 64, 1000 };
 
 KUNIT_ARRAY_PARAM(maxima, maxima, uint_desc);
 
-/* The table grows on the way, and the order is not that of the slots. */
-static void quarantine_is_a_quarter_and_drops_who_came_first(struct kunit *test)
+/* The table grows meanwhile, and the order is not that of the slots. */
+static void quarantine_is_a_quarter_and_drops_the_oldest(struct kunit *test)
 {
 	const unsigned int *max_mids = test->param_value;
 	struct fixture *f = fixture_full(test, *max_mids, 0);
@@ -414,7 +416,7 @@ static void quarantine_is_a_quarter_and_drops_who_came_first(struct kunit *test)
 	u16 *mid = test_alloc(test, *max_mids * sizeof(*mid));
 
 	for (n = 0; n < *max_mids; n++) {
-		/* 701 is a prime: this visits each. */
+		/* 701 is a prime: each request is visited. */
 		i = (n + 1) * 701 % *max_mids;
 		mid[n] = f->mid[i];
 		KUNIT_ASSERT_TRUE(test, mid_atlas_abandon(f->atlas, mid[n],
@@ -423,7 +425,7 @@ static void quarantine_is_a_quarter_and_drops_who_came_first(struct kunit *test)
 	}
 	for (n = 0; n < *max_mids; n++)
 		KUNIT_ASSERT_EQ_MSG(test, is_late(f, mid[n]), n >= dropped,
-				    "the one abandoned as number %u", n);
+				    "abandoned request %u", n);
 	fixture_check(f);
 }
 
@@ -446,10 +448,10 @@ static void abandon_refuses_all_but_the_right_pair(struct kunit *test)
 {
 	struct fixture *f = fixture_create(test, 50, 50);
 	struct mid_atlas *atlas = f->atlas;
-	u16 mid = fixture_take(f, nr_ctx(1)), gone = fixture_take(f, nr_ctx(1));
+	u16 mid = fixture_take(f, nr_ctx(1)), freed = fixture_take(f, nr_ctx(1));
 	unsigned int value;
 
-	mid_atlas_dissociate(atlas, gone);
+	mid_atlas_dissociate(atlas, freed);
 	for (value = 0; value < MID_VALUES; value++)
 		if (value != mid)
 			KUNIT_ASSERT_FALSE(test,
@@ -464,7 +466,7 @@ static void abandon_refuses_all_but_the_right_pair(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, nr_ctx(1), map_rcu(atlas, mid));
 }
 
-static void quarantine_may_be_as_long_as_anyone_likes(struct kunit *test)
+static void quarantine_may_have_any_length(struct kunit *test)
 {
 	static const unsigned long huge[] = {
 		BIT(30) - 1, BIT(30), BIT(31) - 1, BIT(31), UINT_MAX, LONG_MAX,
@@ -506,12 +508,12 @@ static struct kunit_case abandon_cases[] = {
 	KUNIT_CASE(quarantine_of_0_keeps_nothing),
 	KUNIT_CASE(each_quarantine_ends_by_itself_and_not_early),
 	KUNIT_CASE(long_quarantine_does_not_keep_short_ones),
-	KUNIT_CASE_PARAM(quarantine_is_a_quarter_and_drops_who_came_first,
+	KUNIT_CASE_PARAM(quarantine_is_a_quarter_and_drops_the_oldest,
 			 maxima_gen_params),
 	KUNIT_CASE_PARAM(maximum_below_4_keeps_no_quarantine,
 			 small_maxima_gen_params),
 	KUNIT_CASE(abandon_refuses_all_but_the_right_pair),
-	KUNIT_CASE(quarantine_may_be_as_long_as_anyone_likes),
+	KUNIT_CASE(quarantine_may_have_any_length),
 	KUNIT_CASE(smaller_maximum_makes_the_quarantine_smaller),
 	{}
 };
@@ -525,11 +527,11 @@ static struct kunit_suite abandon_suite = {
  * for_each, claim_all, claim_older
  */
 
-/* What they handed over: contexts of fixture_fill(), each with its own MID. */
+/* Counts the requests of fixture_fill() that are passed to a callback. */
 struct tally {
 	struct fixture *f;
 	unsigned int wrong;
-	u8 seen[MID_VALUES];	/* how often, by context */
+	u8 seen[MID_VALUES];	/* number of calls, by request */
 };
 
 static void count(void *ctx, u16 mid, void *arg)
@@ -559,7 +561,7 @@ static struct tally *tally_of(struct fixture *f)
 	return t;
 }
 
-/* Every @step-th context from @first on was handed over once, no other. */
+/* Every @step-th request from @first on was passed once, and no other. */
 static void expect_tally(struct tally *t, unsigned int first, unsigned int step)
 {
 	unsigned int nr;
@@ -567,7 +569,7 @@ static void expect_tally(struct tally *t, unsigned int first, unsigned int step)
 	KUNIT_ASSERT_EQ(t->f->test, t->wrong, 0);
 	for (nr = 0; nr < t->f->used; nr++)
 		KUNIT_ASSERT_EQ_MSG(t->f->test, t->seen[nr], nr % step == first,
-				    "context %u", nr);
+				    "request %u", nr);
 }
 
 static struct fixture *fixture_grown(struct kunit *test)
@@ -576,7 +578,7 @@ static struct fixture *fixture_grown(struct kunit *test)
 	struct fixture *f = fixture_full(test, *max_mids, 0);
 	unsigned int n;
 
-	/* Only the odd ones stay. */
+	/* The odd requests stay. */
 	for (n = 0; n < f->used; n += 2)
 		mid_atlas_dissociate(f->atlas, f->mid[n]);
 	return f;
@@ -637,7 +639,7 @@ static void claims_of_an_empty_atlas_call_nobody(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, calls, 0);
 }
 
-/* The older tables go with their last context, while it is still at work. */
+/* The outgrown tables are freed with their last request, during the sweep. */
 static void claim_all_lets_its_function_sleep(struct kunit *test)
 {
 	struct fixture *f = fixture_full(test, 300, 0);
@@ -648,7 +650,7 @@ static void claim_all_lets_its_function_sleep(struct kunit *test)
 	fixture_check(f);
 }
 
-/* Resubmits what it is given, as a reconnect does. */
+/* Sends the request again, as a reconnect does. */
 static void associate_anew(void *ctx, u16 mid, void *arg)
 {
 	struct tally *t = arg;
@@ -675,12 +677,12 @@ static void claim_all_lets_its_function_associate_anew(struct kunit *test)
 	mid_atlas_claim_all(f->atlas, count, t);
 	KUNIT_EXPECT_EQ(test, t->wrong, 0);
 	for (nr = 0; nr < f->used; nr++)
-		KUNIT_ASSERT_EQ_MSG(test, t->seen[nr], 1, "context %u", nr);
+		KUNIT_ASSERT_EQ_MSG(test, t->seen[nr], 1, "request %u", nr);
 }
 
 /*
- * Takes nr_ctx(0), lets time pass, takes nr_ctx(1).  Returns the jiffy when the
- * first was in already: an age since then is one that the second has not.
+ * Takes nr_ctx(0), sleeps, takes nr_ctx(1).  Returns a time between the two: only
+ * the first request is as old as the time since then.
  */
 static unsigned long take_old_and_young(struct fixture *f)
 {
@@ -694,7 +696,7 @@ static unsigned long take_old_and_young(struct fixture *f)
 	return born;
 }
 
-static void claim_older_takes_what_is_old_enough(struct kunit *test)
+static void claim_older_takes_only_old_requests(struct kunit *test)
 {
 	struct fixture *f = fixture_create(test, 50, 50);
 	unsigned long begin = jiffies, born = take_old_and_young(f);
@@ -724,7 +726,7 @@ static void reassociate_makes_no_request_younger(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, map_rcu(f->atlas, f->mid[0]));
 }
 
-/* With one slot it is the same for both: it must not pass its age on. */
+/* Both requests use the only slot: the second must not get the age of the first. */
 static void request_in_a_reused_slot_is_young(struct kunit *test)
 {
 	struct fixture *f = fixture_create(test, 1, 1);
@@ -747,7 +749,7 @@ static struct kunit_case claim_cases[] = {
 	KUNIT_CASE(claims_of_an_empty_atlas_call_nobody),
 	KUNIT_CASE(claim_all_lets_its_function_sleep),
 	KUNIT_CASE(claim_all_lets_its_function_associate_anew),
-	KUNIT_CASE(claim_older_takes_what_is_old_enough),
+	KUNIT_CASE(claim_older_takes_only_old_requests),
 	KUNIT_CASE(reassociate_makes_no_request_younger),
 	KUNIT_CASE(request_in_a_reused_slot_is_young),
 	{}
@@ -793,7 +795,7 @@ static void expect_shut(struct fixture *f)
 	KUNIT_EXPECT_EQ(f->test, mid, UNTOUCHED);
 }
 
-static void drain_times_out_and_leaves_alone_what_is_in_flight(struct kunit *test)
+static void drain_times_out_and_leaves_requests_in_flight(struct kunit *test)
 {
 	struct fixture *f = fixture_full(test, 1000, 0);
 	unsigned long begin;
@@ -813,7 +815,7 @@ static void drain_times_out_and_leaves_alone_what_is_in_flight(struct kunit *tes
 	KUNIT_EXPECT_EQ(test, 0, mid_atlas_drain(f->atlas, 0));
 }
 
-static void drain_is_for_good(struct kunit *test)
+static void drain_is_permanent(struct kunit *test)
 {
 	struct fixture *f = fixture_full(test, 50, 50);
 
@@ -924,7 +926,7 @@ static void destroy_sends_waiters_off_and_hands_over_the_rest(struct kunit *test
 	expect_tally(t, 0, 1);
 }
 
-/* A timer that was left behind would touch what is freed. */
+/* A timer that is left running would access freed memory. */
 static void destroy_hands_over_nothing_that_is_in_quarantine(struct kunit *test)
 {
 	struct fixture *f = fixture_full(test, 100, 0);
@@ -947,8 +949,8 @@ static struct kunit_case drain_cases[] = {
 	KUNIT_CASE_PARAM(drain_of_an_empty_atlas_returns_at_once_and_again,
 			 sizes_gen_params),
 	KUNIT_CASE(drain_of_an_unused_atlas_returns_at_once),
-	KUNIT_CASE(drain_times_out_and_leaves_alone_what_is_in_flight),
-	KUNIT_CASE(drain_is_for_good),
+	KUNIT_CASE(drain_times_out_and_leaves_requests_in_flight),
+	KUNIT_CASE(drain_is_permanent),
 	KUNIT_CASE(two_drains_wait_for_the_last_context),
 	KUNIT_CASE(drain_waits_for_the_quarantine_to_end),
 	KUNIT_CASE(drain_lets_a_quarantine_begin),
@@ -999,7 +1001,7 @@ static void stats_tell_stale_unknown_and_late_apart(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s.in_use, 1);
 }
 
-/* Lookups and refused claims are no replies. */
+/* Only dissociate counts replies: lookups and failed claims do not. */
 static void stats_count_dissociates_only(struct kunit *test)
 {
 	struct fixture *f = fixture_create(test, 50, 50);
@@ -1016,7 +1018,7 @@ static void stats_count_dissociates_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, s.stale + s.unknown + s.late, 0);
 }
 
-/* The one slot has all its MIDs behind it, and begins anew. */
+/* The only slot goes through all its MIDs and begins again. */
 static void stale_mid_is_never_taken_for_an_unknown_one(struct kunit *test)
 {
 	struct fixture *f = fixture_create(test, 1, 1);
@@ -1035,9 +1037,9 @@ static void stale_mid_is_never_taken_for_an_unknown_one(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, n - 1, atlas_stats(f->atlas).stale);
 }
 
-static void stats_count_who_found_all_in_use(struct kunit *test)
+static void stats_count_refused_associates(struct kunit *test)
 {
-	struct fixture *f = fixture_full(test, 50, 0);	/* one was refused */
+	struct fixture *f = fixture_full(test, 50, 0);	/* one associate failed */
 	u16 mid;
 
 	KUNIT_EXPECT_EQ(test, 1, atlas_stats(f->atlas).exhausted);
@@ -1096,7 +1098,7 @@ static void stats_tell_the_age_of_the_oldest_request(struct kunit *test)
 	KUNIT_EXPECT_LE(test, age, jiffies - begin);
 	mid_atlas_dissociate(f->atlas, f->mid[0]);
 	KUNIT_EXPECT_LT(test, atlas_stats(f->atlas).oldest, jiffies - born);
-	/* Who was abandoned waits for nothing any more. */
+	/* An abandoned request does not count. */
 	mid_atlas_abandon(f->atlas, f->mid[1], nr_ctx(1), LONG_TIME);
 	KUNIT_EXPECT_EQ(test, 0, atlas_stats(f->atlas).oldest);
 }
@@ -1128,7 +1130,7 @@ static void high_water_counts_the_abandoned(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 3, atlas_stats(f->atlas).high_water);
 }
 
-/* Submits on one CPU, receives on another, as a client does. */
+/* Associates on one CPU and dissociates on another, as a client does. */
 struct remote {
 	struct fixture *f;
 	unsigned int n;
@@ -1182,7 +1184,7 @@ static struct kunit_case stats_cases[] = {
 	KUNIT_CASE(stats_tell_stale_unknown_and_late_apart),
 	KUNIT_CASE(stats_count_dissociates_only),
 	KUNIT_CASE(stale_mid_is_never_taken_for_an_unknown_one),
-	KUNIT_CASE(stats_count_who_found_all_in_use),
+	KUNIT_CASE(stats_count_refused_associates),
 	KUNIT_CASE(stats_show_slots_as_the_table_grows_and_shrinks),
 	KUNIT_CASE(stats_show_waiters_while_they_wait),
 	KUNIT_CASE(stats_tell_the_age_of_the_oldest_request),
@@ -1286,7 +1288,7 @@ static void interrupt_may_make_every_call_that_does_not_wait(struct kunit *test)
 	fixture_check(c->f);
 }
 
-/* As many as there are waiters, in different ways. */
+/* Frees four MIDs in different ways. */
 static void free_four(void *arg)
 {
 	struct irq_calls *c = arg;
@@ -1321,7 +1323,7 @@ struct irq_churn {
 	atomic_t nr;
 };
 
-/* Nobody else knows its context, so each claim of it must succeed. */
+/* No other level knows its request, so each claim must succeed. */
 static bool churn(void *arg)
 {
 	struct irq_churn *c = arg;

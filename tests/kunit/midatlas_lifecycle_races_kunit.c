@@ -10,16 +10,12 @@
 
 #include "fixture.h"
 
-/* ------------------------------------------------------------------------
- * Two CPUs
- */
-
 static int race_cpu(int side)
 {
 	return cpumask_nth(side, cpu_online_mask);
 }
 
-/* The test's own thread is one of the two. */
+/* Binds the test's own thread to the CPU of @side. */
 static void stay_on_side(struct kunit *test, int side)
 {
 	KUNIT_ASSERT_EQ(test, 0,
@@ -32,13 +28,13 @@ static void spin(unsigned int n)
 		cpu_relax();
 }
 
-/* A moment of a length that is not the same each time. */
+/* Spins for a random time. */
 static void dither(struct rnd_state *rnd, unsigned int most)
 {
 	spin(prandom_u32_state(rnd) % most);
 }
 
-/* Another atlas for one that is not needed any more. */
+/* Replaces the atlas by a new one. */
 static void fixture_renew(struct fixture *f, unsigned int max_mids,
 			  unsigned int initial_mids)
 {
@@ -51,8 +47,8 @@ static void fixture_renew(struct fixture *f, unsigned int max_mids,
 }
 
 /*
- * Side 0 gives requests a MID and ends them at once; side 1 looks for them with
- * map_get.  They go after a grace period, as kfree_rcu() would have it.
+ * Side 0 associates requests and dissociates them at once; side 1 looks them up
+ * with map_get.  Requests are freed after a grace period, as with kfree_rcu().
  */
 #define PUTS		PART_OF(100000)
 #define ALIVE		0x600dbeefu
@@ -102,7 +98,7 @@ static bool counted_get(void *ctx)
 	struct counted *c = ctx;
 
 	if (READ_ONCE(c->state) != ALIVE)
-		return true;		/* side 1 finds it so */
+		return true;		/* side 1 will notice */
 	return refcount_inc_not_zero(&c->refs);
 }
 
@@ -125,7 +121,7 @@ static void put_race_submit(struct put_race *r)
 			break;
 		if (mid_atlas_associate(r->f->atlas, c, &r->mid, GFP_KERNEL))
 			atomic_inc(&r->wrong);
-		/* Long enough to be found, now and then. */
+		/* Gives side 1 time to find some of them. */
 		if (n % 64 == 0)
 			udelay(1);
 		if (mid_atlas_dissociate(r->f->atlas, r->mid) != c)
@@ -167,13 +163,13 @@ static void run_put_race(void *arg, int side)
 		put_race_receive(r);
 }
 
-static void map_get_racing_the_last_put_leaks_nothing_and_finds_nothing_dead(struct kunit *test)
+static void map_get_racing_the_last_put_finds_no_freed_request(struct kunit *test)
 {
 	struct put_race *r = test_alloc(test, sizeof(*r));
 	unsigned int turns;
 
 	r->f = fixture_full(test, MID_ATLAS_MAX_MIDS, MID_ATLAS_MAX_MIDS);
-	/* One is free, and its MID is always the same. */
+	/* One slot is free, and its MID is always the same. */
 	mid_atlas_dissociate(r->f->atlas, r->f->mid[0]);
 	r->mid = r->f->mid[0];
 	turns = race_until(r->got, test, run_put_race, r);
@@ -185,8 +181,8 @@ static void map_get_racing_the_last_put_leaks_nothing_and_finds_nothing_dead(str
 }
 
 /*
- * The MID is always the same one.  Whatever becomes of it, its slot holds other
- * things than contexts in between; a map must never return one.
+ * The MID is always the same one.  In between its slot holds other values than
+ * requests; map must never return one of these.
  */
 #define MARK		BIT(BITS_PER_LONG - 2)
 #define MARKED_USES	PART_OF(100000)
@@ -233,7 +229,7 @@ static void mark_race_map(struct mark_race *r)
 		cond_resched();
 		if (!nr)
 			continue;
-		/* Once a newer one was seen, no older one may be. */
+		/* After a newer request no older one may be seen. */
 		if (!(nr & MARK) || nr < last)
 			r->strange = nr;
 		r->seen += nr != last;
@@ -254,7 +250,7 @@ static void run_mark_race(void *arg, int side)
 		mark_race_map(r);
 }
 
-static void map_sees_contexts_only_whatever_becomes_of_the_mid(struct kunit *test)
+static void map_returns_nothing_but_contexts(struct kunit *test)
 {
 	struct mark_race *r = test_alloc(test, sizeof(*r));
 
@@ -262,14 +258,14 @@ static void map_sees_contexts_only_whatever_becomes_of_the_mid(struct kunit *tes
 	r->mid = r->f->mid[0];
 	mid_atlas_dissociate(r->f->atlas, r->mid);
 	race_until(r->seen >= 2, test, run_mark_race, r);
-	kunit_info(test, "%u contexts were seen\n", r->seen);
+	kunit_info(test, "%u requests were seen\n", r->seen);
 	KUNIT_EXPECT_EQ(test, r->wrong, 0);
-	KUNIT_EXPECT_EQ_MSG(test, r->strange, 0, "%#lx is no context of it",
+	KUNIT_EXPECT_EQ_MSG(test, r->strange, 0, "%#lx is not a request",
 			    r->strange);
 	KUNIT_EXPECT_GE(test, r->seen, 2);
 }
 
-/* Two ways to claim, for all contexts at once: each goes to one side. */
+/* Two ways to claim all requests, at once: each request goes to one side. */
 #define CLAIMS		512
 #define CLAIM_ROUNDS	PART_OF(150)
 
@@ -286,10 +282,10 @@ struct claim_race {
 	atomic_t arrivals;
 	unsigned int wrong[2];
 	unsigned int won[2];
-	u8 got[2][2 * CLAIMS];	/* old contexts, then what replaced them */
+	u8 got[2][2 * CLAIMS];	/* old requests, then their replacements */
 };
 
-/* Of each 16 one side begins with the first, the other with the last. */
+/* Of each 16 requests one side begins with the first, the other with the last. */
 static unsigned int claim_nth(int side, unsigned int n)
 {
 	return side ? n : n ^ 15;
@@ -429,12 +425,12 @@ static void claim_race_judge(struct claim_race *r)
 		if (r->rivals->claim[0] == claim_by_reassociate)
 			replaced += r->got[0][i];
 	}
-	/* What replaced another is with the rival, or still in. */
+	/* A replacement went to the other side, or is still in flight. */
 	for (; i < 2 * CLAIMS; i++)
 		left += r->got[1][i];
 	left += mid_atlas_claim_all(r->f->atlas, NULL, NULL);
 	r->wrong[0] += left != replaced;
-	/* Late replies to what was abandoned. */
+	/* Late replies to abandoned requests. */
 	for (i = 0; i < CLAIMS; i++)
 		r->wrong[0] += !!mid_atlas_dissociate(r->f->atlas, r->f->mid[i]);
 	r->wrong[0] += atlas_stats(r->f->atlas).in_use != 0;
@@ -462,7 +458,7 @@ static void context_goes_to_one_of(struct kunit *test)
 	struct claim_race *r = test_alloc(test, sizeof(*r));
 
 	r->rivals = test->param_value;
-	/* A quarter of the maximum may be in quarantine: all of them. */
+	/* All requests may be in quarantine: they are a quarter of the maximum. */
 	r->f = fixture_create(test, 4 * CLAIMS, 4 * CLAIMS);
 	race_until(r->won[0] && r->won[1], test, run_claim_race, r);
 	kunit_info(test, "%s: %u and %u\n", r->rivals->desc, r->won[0], r->won[1]);
@@ -473,8 +469,8 @@ static void context_goes_to_one_of(struct kunit *test)
 }
 
 /*
- * Side 0 frees the one MID while a waiter is in the queue, and takes it from
- * the waiter by reassociate: it is never free, so side 1 must never get it.
+ * Side 0 frees the only MID while a task waits for it, and then takes the MID from
+ * the waiter by reassociate.  It is never free, so side 1 must never get it.
  */
 #define OVERTAKES	PART_OF(10000)
 
@@ -540,7 +536,7 @@ static void associate_never_overtakes_a_waiter(struct kunit *test)
 	r->f->mid[0] = fixture_take(r->f, r->f);
 	r->w = waiter_create(r->f, race_cpu(0));
 	race(test, run_overtake_race, r);
-	kunit_info(test, "%u tries while %u waiters were served\n", r->tried,
+	kunit_info(test, "%u attempts while %u waiters were served\n", r->tried,
 		   OVERTAKES);
 	KUNIT_EXPECT_EQ(test, r->wrong, 0);
 	KUNIT_EXPECT_EQ(test, r->overtaken, 0);
@@ -548,17 +544,17 @@ static void associate_never_overtakes_a_waiter(struct kunit *test)
 }
 
 /*
- * A slot is free before its dissociate is counted:
+ * A slot becomes free before its dissociate is counted:
  *
  *	T1: dissociate			T2: associate
  *
  *	word: LIVE -> FREE
  *					word: FREE -> BUSY
  *					associated + 1
- *					sums up: 2
+ *					sum: 2
  *	dissociated + 1
  *
- * Who had that for the most in use would have seen more than there may be.
+ * The high-water mark must not take this sum for the number of MIDs in use.
  */
 #define FULL_RACES	300000
 
@@ -583,10 +579,10 @@ static void high_water_never_exceeds_the_maximum(struct kunit *test)
 }
 
 /*
- * As many victims as heirs are in the queue, and half as many MIDs in use.  The
- * victims are killed on the other CPU, or their time is over, while the MIDs are
- * given back.  A victim that got a MID gives it back; one that did not must leave
- * it to the next.  So in the end all heirs have one, or a wake-up was lost.
+ * Victims and heirs, as many of each as there are MIDs, wait in turn in the queue.
+ * The victims are killed on the other CPU, or time out, while the MIDs are freed.
+ * A victim that got a MID frees it; one that did not must leave it to the next
+ * waiter.  In the end each heir has a MID, or a wake-up was lost.
  */
 #define VICTIMS		100
 
@@ -599,7 +595,7 @@ struct fate {
 
 static const struct fate fates[] = {
 	{ "are killed", -ERESTARTSYS, NO_TIMEOUT, 1000 },
-	{ "have waited too long", -ETIMEDOUT, 2, 50 },
+	{ "time out", -ETIMEDOUT, 2, 50 },
 };
 
 static void fate_desc(const struct fate *fate, char *desc)
@@ -647,7 +643,7 @@ static void fate_race_kill_one(struct fate_race *r, unsigned int i)
 		waiter_signal(r->victim[i], SIGKILL);
 }
 
-/* All MIDs within two ticks, so that the end of some one's time is among them. */
+/* Frees all MIDs within two ticks, so that some waiters time out meanwhile. */
 static void fate_race_free_one(struct fate_race *r, unsigned int i)
 {
 	udelay(2 * USEC_PER_SEC / HZ / VICTIMS);
@@ -718,8 +714,8 @@ static void no_wake_up_is_lost_when_waiters(struct kunit *test)
 }
 
 /*
- * More tasks than MIDs, while the maximum changes and signals come.  Whoever
- * waits gets one in time, and has it for itself.
+ * There are more tasks than MIDs, and the maximum changes, and signals arrive.
+ * Each task that waits gets a MID in time, and is its only owner.
  */
 #define CROWD		8
 #define CROWD_CYCLES	PART_OF(3000)
@@ -738,7 +734,8 @@ static void crowd_member(struct mid_waiter *w)
 	u16 mid;
 
 	while (n < CROWD_CYCLES && !w->wrong) {
-		err = mid_atlas_associate_wait(atlas, w, &mid, GFP_KERNEL, TEST_TIMEOUT);
+		err = mid_atlas_associate_wait(atlas, w, &mid, GFP_KERNEL,
+					       TEST_TIMEOUT);
 		if (err == -ERESTARTSYS) {
 			flush_signals(current);
 			continue;
@@ -783,17 +780,17 @@ static void few_mids_serve_a_crowd_through_kills_and_changes(struct kunit *test)
 }
 
 /*
- * The lost wake-up of the outgrown table.
+ * A wake-up that was lost when a slot of an outgrown table was freed.
  *
  *	T1: dissociate(M of the older)	T2: associate_wait
  *
  *	word: LIVE -> FREE
- *	mode: nobody waits
+ *	mode: no waiters
  *					-ENOSPC, as the slot is still in
- *					service; into the queue, sleeps
+ *					service; enqueues itself, sleeps
  *	retires the slot, puts one of
  *	the new table into service
- *	nobody waits (it had looked)
+ *	no waiters (checked before)
  *
  * T2 slept, with a MID free, until some other was freed.  The window is T1's
  * from its look to the lock; interrupts that take their time make it wide.
@@ -868,7 +865,7 @@ static void no_wake_up_is_lost_when_an_outgrown_slot_is_freed(struct kunit *test
 	w->job = outgrown_race_wait;
 	w->arg = r;
 	waiter_start(w, 0);
-	/* A second at most each time. */
+	/* Each call lasts at most a second. */
 	for (turn = 0; turn < 5 && r->round < OUTGROWN_ROUNDS && !r->lost; turn++)
 		kunit_run_irq_test(test, outgrown_race_free, OUTGROWN_ROUNDS, r);
 	WRITE_ONCE(r->done, true);
@@ -879,14 +876,14 @@ static void no_wake_up_is_lost_when_an_outgrown_slot_is_freed(struct kunit *test
 }
 
 /*
- * Side 0 abandons each request as it has sent it.  Side 1 has the replies: one
- * half at once, racing the abandon, the other half whenever they please, racing
- * the end of the quarantine or, in a small atlas, its lack of room.  Each request
- * must end once and each MID be freed once.
+ * Side 0 abandons each request at once.  Side 1 has the replies: one half arrives
+ * at once and races the abandon; the other half arrives later and races the end of
+ * the quarantine or, in a small atlas, the limit of the quarantine.  Each request
+ * must end once, and each MID must be freed once.
  */
 #define MOST_ABANDONS	1000000
-#define ABANDON_WINDOW	2048	/* how far side 0 may be ahead of side 1 */
-#define ABANDON_LAG	4096	/* how late a late reply may be */
+#define ABANDON_WINDOW	2048	/* side 0 is at most so far ahead of side 1 */
+#define ABANDON_LAG	4096	/* most requests that a reply is late */
 #define ABANDON_RING	8192	/* more than the two together */
 
 struct abandons {
@@ -920,7 +917,7 @@ struct abandon_race {
 	DECLARE_BITMAP(ended, MOST_ABANDONS);
 };
 
-/* Returns 1 if it was not the first time. */
+/* Returns 1 if the request had ended before. */
 static unsigned int abandon_race_end(struct abandon_race *r, const void *ctx)
 {
 	unsigned long nr = ctx_nr(ctx);
@@ -1012,17 +1009,17 @@ static void abandon_and_reply_and_expiry_end_each_request_once(struct kunit *tes
 }
 
 /*
- * The abandon that never ended.
+ * An abandon that looped forever.
  *
  *	T1: abandon			T2: set_max(3)
  *
- *	max is 4: room for one
- *					max = 3: room for none
+ *	max is 4: quarantine of one
+ *					max = 3: quarantine of none
  *	lock; 0 of 0 are in quarantine:
  *	frees the oldest (there is none)
- *	and tries again, for ever
+ *	and tries again, forever
  *
- * T2 sees that T1 does not get on, and saves it by a higher maximum.
+ * T2 detects that T1 makes no progress, and ends the loop by a higher maximum.
  */
 #define CAP_ROUNDS	PART_OF(2000)
 
@@ -1093,11 +1090,11 @@ static void abandon_ends_though_the_maximum_falls_below_4(struct kunit *test)
 }
 
 /*
- * Both sides take and give back while side 0 changes the maximum.  When they
- * pause, what they hold must be theirs, and exactly as many more get in as the
- * maximum has room for.
+ * Both sides take and free MIDs while side 0 changes the maximum.  When they pause,
+ * each MID in use must map to its request, and exactly as many more associates
+ * succeed as the maximum allows.
  */
-#define LIMIT_MIDS	4096	/* that a side may hold */
+#define LIMIT_MIDS	4096	/* in use by one side */
 #define LIMIT_ROUNDS	PART_OF(20)
 #define LIMIT_CALLS	4000
 
@@ -1149,7 +1146,7 @@ static void limit_race_churn(struct limit_race *r, int side)
 
 	for (n = 0; n < LIMIT_CALLS; n++) {
 		value = prandom_u32_state(&r->rnd[side]);
-		/* More come than go, or more go than come, for a while. */
+		/* The number in use grows for a while, then shrinks for a while. */
 		if (value % 4 < 1 + (n / 512) % 2 * 2)
 			limit_race_give(r, side, value >> 2);
 		else
@@ -1219,8 +1216,8 @@ static void maximum_changes_under_load_and_is_kept(struct kunit *test)
 }
 
 /*
- * Side 1 makes the table grow around requests that stay, and reassociates these
- * to themselves; side 0 must see each of them each time, or claim each once.
+ * Some requests stay in flight.  Side 1 makes the table grow and reassociates each
+ * of them with itself; side 0 must see each one in each for_each, or claim it once.
  */
 #define STAYING		60
 #define GROWTH_MIDS	3000
@@ -1245,7 +1242,7 @@ static void stay_race_see(void *ctx, u16 mid, void *arg)
 		r->seen[ctx_nr(ctx)]++;
 }
 
-static void stay_race_look(struct stay_race *r)
+static void stay_race_visit(struct stay_race *r)
 {
 	unsigned int i;
 
@@ -1287,7 +1284,7 @@ static void run_stay_race(void *arg, int side)
 
 	meet(&r->arrivals);
 	if (side == 0)
-		stay_race_look(r);
+		stay_race_visit(r);
 	else
 		stay_race_grow(r);
 }
@@ -1312,17 +1309,17 @@ static void run_stay_races(struct kunit *test, bool claims)
 	fixture_check(r->f);
 }
 
-static void what_stays_is_always_seen_while_the_table_grows(struct kunit *test)
+static void growth_hides_no_context_from_for_each(struct kunit *test)
 {
 	run_stay_races(test, false);
 }
 
-static void what_stays_is_claimed_once_while_the_table_grows(struct kunit *test)
+static void growth_lets_claim_all_claim_each_context_once(struct kunit *test)
 {
 	run_stay_races(test, true);
 }
 
-/* Side 1 drains while side 0 takes, waits and gives back. */
+/* Side 1 drains while side 0 takes, waits for and frees MIDs. */
 struct drain_race {
 	struct fixture *f;
 	atomic_t arrivals;
@@ -1393,7 +1390,7 @@ static void drain_ends_while_others_take_and_wait(struct kunit *test)
 	kunit_info(test, "%lu requests in %u drains\n", r->served, n);
 }
 
-/* The drain of a drained atlas consumed for a moment what the next one needs. */
+/* Two drains of an empty atlas at once must both succeed. */
 #define DRAINS		PART_OF(20000)
 
 static void run_drained_race(void *arg, int side)
@@ -1408,7 +1405,7 @@ static void run_drained_race(void *arg, int side)
 	}
 }
 
-static void drained_atlas_is_drained_for_two_who_ask_at_once(struct kunit *test)
+static void two_drains_of_an_empty_atlas_both_succeed(struct kunit *test)
 {
 	struct drain_race *r = test_alloc(test, sizeof(*r));
 
@@ -1417,7 +1414,7 @@ static void drained_atlas_is_drained_for_two_who_ask_at_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, r->wrong[0] + r->wrong[1], 0);
 }
 
-/* They may be anywhere on their way out; KASAN tells if it is too late. */
+/* The killed waiters are about to leave; KASAN reports one that leaves too late. */
 static void destroy_waits_for_waiters_that_are_being_killed(struct kunit *test)
 {
 	struct fixture *f = fixture_create(test, 1, 1);
@@ -1452,8 +1449,8 @@ static void destroy_waits_for_waiters_that_are_being_killed(struct kunit *test)
 }
 
 static struct kunit_case race_cases[] = {
-	KUNIT_CASE_SLOW(map_get_racing_the_last_put_leaks_nothing_and_finds_nothing_dead),
-	KUNIT_CASE(map_sees_contexts_only_whatever_becomes_of_the_mid),
+	KUNIT_CASE_SLOW(map_get_racing_the_last_put_finds_no_freed_request),
+	KUNIT_CASE(map_returns_nothing_but_contexts),
 	KUNIT_CASE_PARAM(context_goes_to_one_of, all_rivals_gen_params),
 	KUNIT_CASE_SLOW(associate_never_overtakes_a_waiter),
 	KUNIT_CASE_SLOW(high_water_never_exceeds_the_maximum),
@@ -1465,10 +1462,10 @@ static struct kunit_case race_cases[] = {
 	KUNIT_CASE_SLOW(abandon_ends_though_the_maximum_falls_below_4),
 	KUNIT_CASE_PARAM(maximum_changes_under_load_and_is_kept,
 			 limit_maxima_gen_params),
-	KUNIT_CASE_SLOW(what_stays_is_always_seen_while_the_table_grows),
-	KUNIT_CASE(what_stays_is_claimed_once_while_the_table_grows),
+	KUNIT_CASE_SLOW(growth_hides_no_context_from_for_each),
+	KUNIT_CASE(growth_lets_claim_all_claim_each_context_once),
 	KUNIT_CASE_SLOW(drain_ends_while_others_take_and_wait),
-	KUNIT_CASE(drained_atlas_is_drained_for_two_who_ask_at_once),
+	KUNIT_CASE(two_drains_of_an_empty_atlas_both_succeed),
 	KUNIT_CASE(destroy_waits_for_waiters_that_are_being_killed),
 	{}
 };
@@ -1481,5 +1478,5 @@ static struct kunit_suite race_suite = {
 
 kunit_test_suites(&race_suite);
 
-MODULE_DESCRIPTION("KUnit tests of races in the lifecycle of requests in the MID atlas");
+MODULE_DESCRIPTION("KUnit tests of lifecycle races in the MID atlas");
 MODULE_LICENSE("GPL");

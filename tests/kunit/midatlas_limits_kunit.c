@@ -70,11 +70,11 @@ static void wait_lasts_as_long_as_its_timeout(struct kunit *test)
 	fixture_check(f);
 }
 
-/* Each way in which a MID gets free, in an atlas that is full before. */
+/* A way in which a MID becomes free in a full atlas. */
 struct way {
 	const char *desc;
 	unsigned int max_mids;
-	void (*prepare)(struct fixture *f);	/* before the waiter comes */
+	void (*prepare)(struct fixture *f);	/* before there is a waiter */
 	void (*free)(struct fixture *f);
 };
 
@@ -127,7 +127,7 @@ static void way_raise(struct fixture *f)
 	mid_atlas_set_max(f->atlas, atlas_stats(f->atlas).max + 1);
 }
 
-/* A larger table, all of it in use, and the first MIDs in the one before. */
+/* Makes the table grow: all MIDs are in use, the first ones in the outgrown table. */
 static void way_grow(struct fixture *f)
 {
 	way_raise(f);
@@ -188,18 +188,18 @@ static void killed_waiter_leaves_the_queue_to_the_others(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, waiter_result(last));
 }
 
-static void doomed_call(struct mid_waiter *w)
+static void call_of_killed_task(struct mid_waiter *w)
 {
 	waiter_signal(w, SIGKILL);
 	waiter_call(w);
 }
 
-static void task_that_was_killed_gets_what_is_free_but_may_not_wait(struct kunit *test)
+static void killed_task_gets_a_free_mid_but_does_not_wait(struct kunit *test)
 {
 	struct fixture *f = fixture_create(test, 1, 1);
 	struct mid_waiter *w = waiter_create(f, raw_smp_processor_id());
 
-	w->job = doomed_call;
+	w->job = call_of_killed_task;
 	waiter_start(w, NO_TIMEOUT);
 	KUNIT_EXPECT_EQ(test, 0, waiter_result(w));
 	KUNIT_EXPECT_PTR_EQ(test, w, map_rcu(f->atlas, w->mid));
@@ -209,7 +209,7 @@ static void task_that_was_killed_gets_what_is_free_but_may_not_wait(struct kunit
 	fixture_check(f);
 }
 
-static void waiter_lets_no_lesser_signal_disturb_it(struct kunit *test)
+static void waiter_ignores_signals_that_do_not_kill(struct kunit *test)
 {
 	struct fixture *f = fixture_full(test, 1, 1);
 	struct mid_waiter *w = fixture_enqueue(f, NO_TIMEOUT);
@@ -221,7 +221,7 @@ static void waiter_lets_no_lesser_signal_disturb_it(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 0, waiter_result(w));
 }
 
-static void waiter_whose_time_is_over_leaves_the_queue_to_the_others(struct kunit *test)
+static void timed_out_waiter_leaves_the_queue_to_the_others(struct kunit *test)
 {
 	struct fixture *f = fixture_full(test, 1, 1);
 	struct mid_waiter *first = fixture_enqueue(f, HZ / 5);
@@ -285,8 +285,8 @@ static void wait_reports_that_the_table_could_not_grow(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mid, UNTOUCHED);
 }
 
-/* Both are in the queue when the table may grow, and memory fails the first. */
-static void waiter_without_memory_leaves_it_to_the_next_to_grow(struct kunit *test)
+/* Two tasks wait when the table may grow, and the first one cannot allocate. */
+static void waiter_without_memory_lets_the_next_one_grow_the_table(struct kunit *test)
 {
 	struct fixture *f = fixture_full(test, 64, 64);
 	struct mid_waiter *starved = waiter_create(f, raw_smp_processor_id()), *next;
@@ -310,13 +310,13 @@ static struct kunit_case wait_cases[] = {
 	KUNIT_CASE(wait_lasts_as_long_as_its_timeout),
 	KUNIT_CASE_PARAM(waiter_is_served_by, ways_gen_params),
 	KUNIT_CASE(killed_waiter_leaves_the_queue_to_the_others),
-	KUNIT_CASE(task_that_was_killed_gets_what_is_free_but_may_not_wait),
-	KUNIT_CASE(waiter_lets_no_lesser_signal_disturb_it),
-	KUNIT_CASE(waiter_whose_time_is_over_leaves_the_queue_to_the_others),
+	KUNIT_CASE(killed_task_gets_a_free_mid_but_does_not_wait),
+	KUNIT_CASE(waiter_ignores_signals_that_do_not_kill),
+	KUNIT_CASE(timed_out_waiter_leaves_the_queue_to_the_others),
 	KUNIT_CASE(thousand_waiters_are_served_in_the_order_they_came),
 	KUNIT_CASE(waiter_grows_the_table_when_the_maximum_allows),
 	KUNIT_CASE(wait_reports_that_the_table_could_not_grow),
-	KUNIT_CASE(waiter_without_memory_leaves_it_to_the_next_to_grow),
+	KUNIT_CASE(waiter_without_memory_lets_the_next_one_grow_the_table),
 	{}
 };
 
@@ -353,7 +353,7 @@ static const struct change downs[] = {
 
 KUNIT_ARRAY_PARAM(downs, downs, change_desc);
 
-static void set_max_refuses_0_and_what_is_over_the_limit(struct kunit *test)
+static void set_max_refuses_0_and_more_than_the_limit(struct kunit *test)
 {
 	struct fixture *f = fixture_full(test, 50, 0);
 
@@ -442,7 +442,7 @@ static void higher_maximum_serves_as_many_waiters_as_it_admits(struct kunit *tes
 	await_waiters(f, 0);
 }
 
-/* Up to a new maximum, then some go; over all sizes of the table and back. */
+/* Fills up to each new maximum, then frees some, over all sizes of the table. */
 static void maximum_goes_up_and_down_and_every_request_stays(struct kunit *test)
 {
 	struct fixture *f = fixture_create(test, 1, 1);
@@ -472,7 +472,7 @@ static void maximum_goes_up_and_down_and_every_request_stays(struct kunit *test)
 }
 
 static struct kunit_case set_max_cases[] = {
-	KUNIT_CASE(set_max_refuses_0_and_what_is_over_the_limit),
+	KUNIT_CASE(set_max_refuses_0_and_more_than_the_limit),
 	KUNIT_CASE_PARAM(higher_maximum_admits_exactly_that_many,
 			 ups_gen_params),
 	KUNIT_CASE_PARAM(lower_maximum_takes_no_mid_and_admits_nobody_until_below,

@@ -8,10 +8,6 @@
  */
 #include "fixture.h"
 
-/* ------------------------------------------------------------------------
- * Two CPUs
- */
-
 /* Both sides fill one atlas at once. */
 struct fill_race {
 	struct mid_atlas *atlas;
@@ -61,7 +57,7 @@ static void racing_associates_never_share_or_lose_a_mid(struct kunit *test)
 	}
 }
 
-/* Both sides claim each of a million MIDs: one gets the context, one NULL. */
+/* Both sides claim each of a million MIDs: one gets the request, the other NULL. */
 #define CLAIMS		4096
 #define CLAIM_ROUNDS	256
 #define REPLACE_ROUNDS	PART_OF(64)
@@ -124,7 +120,7 @@ static void racing_dissociates_give_each_context_to_one(struct kunit *test)
 
 	r->atlas = mirror_create(test, CLAIMS, CLAIMS)->atlas;
 	turns = race_until(r->won[0] && r->won[1], test, run_claim_race, r);
-	kunit_info(test, "CPUs won %u and %u of %u MIDs\n", r->won[0],
+	kunit_info(test, "the CPUs claimed %u and %u of %u requests\n", r->won[0],
 		   r->won[1], turns * CLAIMS * CLAIM_ROUNDS);
 	KUNIT_EXPECT_EQ(test, r->wrong, 0);
 	KUNIT_EXPECT_EQ(test, r->won[0] + r->won[1], turns * CLAIMS * CLAIM_ROUNDS);
@@ -133,9 +129,9 @@ static void racing_dissociates_give_each_context_to_one(struct kunit *test)
 }
 
 /*
- * Side 0 puts a new context in the place of an old one while side 1 claims.
- * Either side 1 gets the new one and side 0 the old one, or side 1 gets the old
- * one and side 0 is refused.
+ * Side 0 replaces a request by a new one while side 1 claims.  Either side 1 gets
+ * the new request and side 0 the old one, or side 1 gets the old request and side 0
+ * gets NULL.
  */
 struct replace_race {
 	struct claim_race claim;
@@ -191,14 +187,14 @@ static void reassociate_racing_dissociate_returns_each_context_once(struct kunit
 	r->claim.atlas = mirror_create(test, CLAIMS, CLAIMS)->atlas;
 	turns = race_until(r->replaced && r->refused, test, run_replace_race, r);
 	all = turns * CLAIMS * REPLACE_ROUNDS;
-	kunit_info(test, "reassociate came first %u times of %u\n", r->replaced, all);
+	kunit_info(test, "reassociate was first in %u of %u cases\n", r->replaced, all);
 	KUNIT_EXPECT_EQ(test, r->claim.wrong, 0);
 	KUNIT_EXPECT_EQ(test, r->replaced + r->refused, all);
 	KUNIT_EXPECT_GT(test, r->replaced, 0);
 	KUNIT_EXPECT_GT(test, r->refused, 0);
 }
 
-/* One MID; contexts 1, 2, 3, ... are put into it, by one side or by both. */
+/* One side or both replace the request of one MID by requests 1, 2, 3, ... */
 #define MOST_REPLACEMENTS	100000
 #define REPLACEMENTS	PART_OF(MOST_REPLACEMENTS)
 
@@ -208,8 +204,8 @@ struct swap_race {
 	bool done;
 	u16 mid;
 	unsigned long wrong[2];
-	unsigned long changes;			/* that a mapper saw */
-	u8 returned[2][2 * MOST_REPLACEMENTS + 1];	/* by side and context */
+	unsigned long changes;			/* seen by map */
+	u8 returned[2][2 * MOST_REPLACEMENTS + 1];	/* by side and request */
 };
 
 static void run_swap_race(void *arg, int side)
@@ -245,7 +241,7 @@ static void racing_reassociates_return_each_context_once(struct kunit *test)
 	r->returned[0][last]++;
 	for (nr = 0; nr <= 2 * REPLACEMENTS; nr++)
 		KUNIT_ASSERT_EQ_MSG(test, 1, r->returned[0][nr] +
-				    r->returned[1][nr], "context %lu", nr);
+				    r->returned[1][nr], "request %lu", nr);
 }
 
 static void run_swap_against_map(void *arg, int side)
@@ -269,7 +265,7 @@ static void run_swap_against_map(void *arg, int side)
 	while (!READ_ONCE(r->done)) {
 		nr = (unsigned long)map_rcu(r->atlas, r->mid) - 1;
 		r->changes += nr != last;
-		/* Once a newer one was seen, no older one may be. */
+		/* After a newer request no older one may be seen. */
 		r->wrong[1] += nr < last || nr > REPLACEMENTS;
 		last = nr;
 		cond_resched();
@@ -285,7 +281,7 @@ static void map_racing_reassociate_sees_one_of_the_two(struct kunit *test)
 	r->atlas = m->atlas;
 	KUNIT_ASSERT_EQ(test, 0, mirror_associate(m, nr_ctx(0), &r->mid));
 	turns = race_until(r->changes, test, run_swap_against_map, r);
-	kunit_info(test, "the mapper saw %lu of %u changes\n", r->changes,
+	kunit_info(test, "map saw %lu of %u changes\n", r->changes,
 		   turns * REPLACEMENTS);
 	KUNIT_EXPECT_EQ(test, r->wrong[0], 0);
 	KUNIT_EXPECT_EQ(test, r->wrong[1], 0);
@@ -293,8 +289,8 @@ static void map_racing_reassociate_sees_one_of_the_two(struct kunit *test)
 }
 
 /*
- * Both sides give one back and take one.  All are in use before, so there is
- * always one for whoever has just given one back: no refusal is right.
+ * All MIDs are in use.  Both sides free one and then take one.  A side that has
+ * just freed a MID must get one: no associate may fail.
  */
 #define FULL_CYCLES	PART_OF(200000)
 
@@ -336,7 +332,7 @@ static const struct shape full_shapes[] = {
 
 KUNIT_ARRAY_PARAM(full_shapes, full_shapes, shape_desc);
 
-static void full_table_refuses_nobody_who_gave_one_back(struct kunit *test)
+static void full_table_refuses_no_cpu_that_freed_a_mid(struct kunit *test)
 {
 	const struct shape *shape = test->param_value;
 	struct full_race *r = test_alloc(test, sizeof(*r));
@@ -358,9 +354,9 @@ static void full_table_refuses_nobody_who_gave_one_back(struct kunit *test)
 }
 
 /*
- * Side 0 takes and gives back; side 1 tries each MID just after it was given
- * back.  With one slot no value is seen twice in STALE_CYCLES uses, so side 1
- * must never get anything, nor take anything from side 0.
+ * Side 0 takes and frees MIDs; side 1 tries each MID after it was freed.  With one
+ * slot no value comes back within STALE_CYCLES uses, so side 1 must never find or
+ * claim a request.
  */
 #define STALE_CYCLES	60000
 #define STALE_ROUNDS	PART_OF(10)
@@ -433,7 +429,7 @@ static void stale_mid_never_reaches_a_racing_later_use(struct kunit *test)
 	r->freed = mirror_take(m);
 	mirror_dissociate(m, r->freed);
 	turns = race_until(r->tried > STALE_CYCLES, test, run_stale_race, r);
-	kunit_info(test, "%lu tries while the slot had %u uses\n", r->tried,
+	kunit_info(test, "%lu attempts during %u uses of the slot\n", r->tried,
 		   turns * STALE_CYCLES * STALE_ROUNDS);
 	KUNIT_EXPECT_EQ(test, r->wrong[0], 0);
 	KUNIT_EXPECT_EQ(test, r->wrong[1], 0);
@@ -441,8 +437,8 @@ static void stale_mid_never_reaches_a_racing_later_use(struct kunit *test)
 }
 
 /*
- * Of 65,535 MIDs all but one are in use, so it is the same one each time: side
- * 1 can wait for it, and see the context as early as anyone can.
+ * All but one of 65,535 MIDs are in use, so each associate gets the same one.
+ * Side 1 polls it and sees each request as early as possible.
  */
 #define LETTERS		50000
 #define LETTER_ROUNDS	PART_OF(10)
@@ -450,7 +446,7 @@ static void stale_mid_never_reaches_a_racing_later_use(struct kunit *test)
 struct letter {
 	unsigned long from;
 	unsigned long to;
-	u16 mid;	/* is written by associate itself */
+	u16 mid;	/* written by associate itself */
 };
 
 struct letter_race {
@@ -458,7 +454,7 @@ struct letter_race {
 	atomic_t arrivals;
 	bool done;
 	u16 mid;
-	unsigned int gone;	/* letters that were taken out before */
+	unsigned int gone;	/* letters that were dissociated before */
 	unsigned int refused;
 	unsigned int torn;
 	unsigned int late;
@@ -541,7 +537,7 @@ static void map_sees_a_context_only_when_it_is_fully_written(struct kunit *test)
 	r->mid = 0x1234;
 	mirror_dissociate(m, r->mid);
 	turns = race_until(r->seen, test, run_letter_race, r);
-	kunit_info(test, "%u of %u contexts were seen\n", r->seen,
+	kunit_info(test, "%u of %u requests were seen\n", r->seen,
 		   turns * LETTERS * LETTER_ROUNDS);
 	KUNIT_EXPECT_EQ(test, r->refused, 0);
 	KUNIT_EXPECT_EQ(test, r->torn, 0);
@@ -550,16 +546,16 @@ static void map_sees_a_context_only_when_it_is_fully_written(struct kunit *test)
 }
 
 /*
- * Side 0 makes the table grow from nothing; side 1 maps whatever was handed out
- * and claims every other MID, so that slots are freed while they are moved.
+ * Side 0 makes the table grow from nothing; side 1 maps each MID that was handed
+ * out and claims every other one, so that slots are freed during growth.
  */
-#define GROWTH_OLD	32	/* taken at first, in use to the end */
+#define GROWTH_OLD	32	/* taken first, in use to the end */
 
 struct growth_race {
 	struct mid_atlas *atlas;
 	atomic_t arrivals;
 	unsigned int to_issue;
-	unsigned int issued;	/* entries of mid[] that side 1 may use */
+	unsigned int issued;	/* number of entries of mid[] for side 1 */
 	unsigned long wrong[2];
 	u16 mid[MID_VALUES];
 };
@@ -571,7 +567,7 @@ static void growth_race_issue(struct growth_race *r)
 	for (i = GROWTH_OLD; i < r->to_issue; i++) {
 		r->wrong[0] += !!mid_atlas_associate(r->atlas, nr_ctx(i),
 						     &r->mid[i], GFP_KERNEL);
-		/* Behind mid[i]; pairs with growth_race_follow(). */
+		/* Publishes mid[i]; pairs with growth_race_follow(). */
 		smp_store_release(&r->issued, i + 1);
 		cond_resched();
 	}
@@ -639,7 +635,7 @@ static const struct shape growing_shapes[] = {
 
 KUNIT_ARRAY_PARAM(growing_shapes, growing_shapes, shape_desc);
 
-static void growth_loses_nothing_that_is_freed_meanwhile(struct kunit *test)
+static void growth_loses_no_mid_that_is_freed_meanwhile(struct kunit *test)
 {
 	struct growth_race *r = test_alloc(test, sizeof(*r));
 	unsigned int round;
@@ -648,7 +644,7 @@ static void growth_loses_nothing_that_is_freed_meanwhile(struct kunit *test)
 		run_one_growth(test, r);
 }
 
-/* Side 1 began to look up before side 0 destroys the atlas. */
+/* The lookups of side 1 begin before side 0 destroys the atlas. */
 #define DESTROY_MIDS	64
 #define DESTROY_LOOKUPS	PART_OF(10000)
 
@@ -718,11 +714,11 @@ static struct kunit_case race_cases[] = {
 	KUNIT_CASE(reassociate_racing_dissociate_returns_each_context_once),
 	KUNIT_CASE(racing_reassociates_return_each_context_once),
 	KUNIT_CASE(map_racing_reassociate_sees_one_of_the_two),
-	KUNIT_CASE_PARAM(full_table_refuses_nobody_who_gave_one_back,
+	KUNIT_CASE_PARAM(full_table_refuses_no_cpu_that_freed_a_mid,
 			 full_shapes_gen_params),
 	KUNIT_CASE(stale_mid_never_reaches_a_racing_later_use),
 	KUNIT_CASE(map_sees_a_context_only_when_it_is_fully_written),
-	KUNIT_CASE_PARAM(growth_loses_nothing_that_is_freed_meanwhile,
+	KUNIT_CASE_PARAM(growth_loses_no_mid_that_is_freed_meanwhile,
 			 growing_shapes_gen_params),
 	KUNIT_CASE(lookup_that_began_before_destroy_is_safe),
 	{}

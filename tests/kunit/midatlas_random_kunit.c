@@ -9,7 +9,7 @@
 #include "fixture.h"
 
 /* ------------------------------------------------------------------------
- * The random run
+ * The basic calls
  */
 
 #define RANDOM_STEPS	1000000
@@ -19,11 +19,11 @@ struct random_run {
 	struct mirror *m;
 	struct rnd_state rnd;
 	unsigned int max_mids;
-	bool filling;			/* or emptying */
-	u16 recent[RANDOM_RECENT];	/* issued lately; some are stale */
+	bool filling;			/* else it is emptying */
+	u16 recent[RANDOM_RECENT];	/* issued recently; some are stale */
 };
 
-/* From the wire: a valid MID, one that was valid lately, or anything. */
+/* As from the wire: a valid MID, one that was valid recently, or any value. */
 static u16 random_mid(struct random_run *r)
 {
 	u16 mid = random_below(&r->rnd, MID_VALUES);
@@ -88,7 +88,7 @@ static void random_run_agrees_with_the_model(struct kunit *test)
 	prandom_seed_state(&r->rnd, seed);
 	while (r->m->step < RANDOM_STEPS) {
 		random_call(r);
-		/* Mistakes hide where it is full or empty: stay for a while. */
+		/* Stay a while where errors are likely: full or empty. */
 		if (r->m->used == (r->filling ? r->max_mids : 0) &&
 		    !random_below(&r->rnd, 50)) {
 			r->filling = !r->filling;
@@ -121,14 +121,13 @@ static struct kunit_suite random_suite = {
 };
 
 /* ------------------------------------------------------------------------
- * The random run
+ * All calls of a request's lifecycle
  *
- * Beside the atlas there is a model of it that is too stupid to be wrong: what
- * each of the 65,536 MIDs has, and a count of all that happened.
+ * The model has the state of each of the 65,536 MIDs, and counts all events.
  */
 
 #define LIFE_STEPS	PART_OF(500000)
-#define RANDOM_CHECK	500	/* steps from one look at the counts to the next */
+#define RANDOM_CHECK	500	/* steps between two checks of the counters */
 
 struct model {
 	struct fixture *f;
@@ -137,10 +136,10 @@ struct model {
 	unsigned long step;
 	unsigned int live;
 	unsigned int kept;			/* in quarantine */
-	struct mid_atlas_stats s;		/* the counts only */
+	struct mid_atlas_stats s;		/* the counters only */
 	u64 missed;				/* stale or unknown */
 	void *ctx[MID_VALUES];
-	unsigned long since[MID_VALUES];	/* the step in which it was abandoned */
+	unsigned long since[MID_VALUES];	/* the step of the abandon */
 	DECLARE_BITMAP(is_live, MID_VALUES);
 	DECLARE_BITMAP(is_kept, MID_VALUES);
 };
@@ -148,11 +147,11 @@ struct model {
 static void model_agrees(struct model *m, const char *what, bool agrees)
 {
 	KUNIT_ASSERT_TRUE_MSG(m->f->test, agrees,
-			      "%s, step %lu, max %u, %u live, %u kept, seed %u",
+			      "%s, step %lu, max %u, %u live, %u abandoned, seed %u",
 			      what, m->step, m->max_mids, m->live, m->kept, seed);
 }
 
-/* A value from the wire: valid, late, or anything. */
+/* As from the wire: a valid MID, one in quarantine, or any value. */
 static u16 model_mid(struct model *m)
 {
 	u16 mid = random_below(&m->rnd, MID_VALUES);
@@ -167,7 +166,7 @@ static u16 model_mid(struct model *m)
 	}
 }
 
-/* The context of @mid, or sometimes another. */
+/* The request of @mid, or sometimes another one. */
 static void *model_ctx(struct model *m, u16 mid)
 {
 	return random_below(&m->rnd, 8) ? m->ctx[mid] : nr_ctx(m->step);
@@ -187,7 +186,7 @@ static void model_free_kept(struct model *m, u16 mid)
 	m->kept--;
 }
 
-/* At most @most may stay in quarantine: the oldest go. */
+/* At most @most MIDs may stay in quarantine: the oldest ones are freed. */
 static void model_cut_kept(struct model *m, unsigned int most)
 {
 	unsigned int mid, oldest;

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * midatlas_rdbss_kunit - does midatlax.h do what RDBSS' documentation says?
+ * midatlas_rdbss_kunit - tests of midatlax.h against the documentation of RDBSS
  *
- * One suite for each of the six pages, and in it one test or more for each
- * sentence that says what a routine does.  Above a test stands what it tests, in
- * short.  The last suite is a small mini-redirector, as its source is on Windows.
- *
- * What no test can show: "the lookup is organized as a three level hierarchy".
- * That is RDBSS' way to look up; what comes of it for the MIDs is tested.
+ * There is one suite for each of the six pages, with at least one test for each
+ * sentence about a routine; the comment of a test quotes the sentence.  The last
+ * suite is a small mini-redirector, written as on Windows.  "The lookup is
+ * organized as a three level hierarchy" is not tested: that is internal to RDBSS.
  */
 #include <linux/mutex.h>
 
@@ -21,7 +19,7 @@ static void atlas_release(struct kunit_resource *res)
 	RxDestroyMidAtlas(res->data, NULL);
 }
 
-/* An atlas that goes with the test. */
+/* An atlas that is destroyed after the test. */
 static PMID_ATLAS atlas_of(struct kunit *test, USHORT maximum, USHORT initial)
 {
 	PMID_ATLAS atlas = RxCreateMidAtlas(maximum, initial);
@@ -44,7 +42,7 @@ static USHORT take(struct kunit *test, PMID_ATLAS atlas, PVOID context)
 	return mid;
 }
 
-/* A dissociate; what it stores if it stores nothing is no context at all. */
+/* A dissociate.  It must store something, if only NULL. */
 static PVOID give_back(struct kunit *test, PMID_ATLAS atlas, USHORT mid)
 {
 	PVOID context = ERR_PTR(-EINVAL);
@@ -186,8 +184,8 @@ static void each_of_fifty_is_tagged_uniquely(struct kunit *test)
 
 /*
  * "The length of the rightmost field (least significant) is decided by the
- * maximum number of MIDs"; for 50 it is 6: so many bits tell those apart that are
- * in use together.
+ * maximum number of MIDs"; for 50 it is 6.  These bits differ in all MIDs that are
+ * in use at the same time.
  */
 static void rightmost_bits_tell_what_is_in_use_apart(struct kunit *test)
 {
@@ -202,7 +200,7 @@ static void rightmost_bits_tell_what_is_in_use_apart(struct kunit *test)
 	}
 }
 
-/* "The remaining length is split": the other bits tell what is not. */
+/* "The remaining length is split": the other bits differ from one use to the next. */
 static void remaining_bits_tell_the_uses_apart(struct kunit *test)
 {
 	const struct maximum *maximum = test->param_value;
@@ -212,7 +210,7 @@ static void remaining_bits_tell_the_uses_apart(struct kunit *test)
 	unsigned int n;
 	USHORT mid;
 
-	/* The worst case: only one is free. */
+	/* The worst case: only one slot is free. */
 	for (n = 1; n < maximum->entries; n++)
 		take(test, atlas, nr_ctx(n));
 	for (n = 0; n < uses; n++) {
@@ -222,14 +220,14 @@ static void remaining_bits_tell_the_uses_apart(struct kunit *test)
 	}
 }
 
-/* "Allocates non-paged pool memory": what may be used with interrupts off. */
+/* "Allocates non-paged pool memory": it may be used with interrupts off. */
 static bool use_in_any_context(void *arg)
 {
 	PMID_ATLAS atlas = arg;
 	PVOID context = NULL;
 	USHORT mid;
 
-	/* Three contexts at once, and room for more than that. */
+	/* At most three requests are in flight at once. */
 	return NT_SUCCESS(RxAssociateContextWithMid(atlas, &mid, &mid)) &&
 	       RxMapMidToContext(atlas, mid) == &mid &&
 	       NT_SUCCESS(RxReassociateMid(atlas, mid, &context)) &&
@@ -290,7 +288,7 @@ static struct kunit_suite create_suite = {
 
 #define CONTEXTS	1000
 
-/* A destructor is given nothing but the context: this is where it counts. */
+/* A destructor has no argument but the context, so it counts here. */
 static unsigned int destructed[CONTEXTS], destructed_others;
 
 static VOID destructor(PVOID context)
@@ -318,7 +316,7 @@ static void destroy_calls_the_destructor_on_each_valid_context(struct kunit *tes
 	KUNIT_ASSERT_NOT_NULL(test, atlas);
 	for (n = 0; n < CONTEXTS; n++)
 		mid[n] = take(test, atlas, nr_ctx(n));
-	/* Every third one is valid no more. */
+	/* Every third context is dissociated. */
 	for (n = 0; n < CONTEXTS; n += 3)
 		give_back(test, atlas, mid[n]);
 	RxDestroyMidAtlas(atlas, destructor);
@@ -437,7 +435,7 @@ static void associate_without_memory_is_insufficient_resources(struct kunit *tes
 
 /*
  * "Unsuccessful ... when the number of MIDs already in use is greater than the
- * maximum": that is, when it would be.
+ * maximum": that is, when it would become greater.
  */
 static void associate_beyond_the_maximum_is_unsuccessful(struct kunit *test)
 {
@@ -450,13 +448,13 @@ static void associate_beyond_the_maximum_is_unsuccessful(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, RxAssociateContextWithMid(atlas, test, &none),
 			STATUS_UNSUCCESSFUL);
 	KUNIT_EXPECT_EQ(test, none, UNTOUCHED);
-	/* The number has to be what is in use, not what ever was. */
+	/* The limit is for MIDs in use, not for all that ever were. */
 	give_back(test, atlas, mid);
 	take(test, atlas, test);
 }
 
-/* "... for several cases including": what cannot be a context is another. */
-static void associate_of_what_is_no_context_is_unsuccessful(struct kunit *test)
+/* "... for several cases including": an invalid context is another case. */
+static void associate_of_null_or_an_error_is_unsuccessful(struct kunit *test)
 {
 	PMID_ATLAS atlas = atlas_of(test, TYPICAL, TYPICAL);
 	USHORT mid = UNTOUCHED;
@@ -469,7 +467,7 @@ static void associate_of_what_is_no_context_is_unsuccessful(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mid, UNTOUCHED);
 }
 
-/* "... including": and one is an atlas that takes no more. */
+/* "... including": a drained atlas is another case. */
 static void associate_after_a_drain_is_unsuccessful(struct kunit *test)
 {
 	PMID_ATLAS atlas = atlas_of(test, TYPICAL, TYPICAL);
@@ -526,7 +524,7 @@ static struct kunit_case associate_cases[] = {
 			 maxima_gen_params),
 	KUNIT_CASE(associate_without_memory_is_insufficient_resources),
 	KUNIT_CASE(associate_beyond_the_maximum_is_unsuccessful),
-	KUNIT_CASE(associate_of_what_is_no_context_is_unsuccessful),
+	KUNIT_CASE(associate_of_null_or_an_error_is_unsuccessful),
 	KUNIT_CASE(associate_after_a_drain_is_unsuccessful),
 	KUNIT_CASE(associate_allocates_as_a_file_system_may),
 	KUNIT_CASE(associate_takes_any_opaque_context),
@@ -554,7 +552,7 @@ static void map_returns_the_context_and_leaves_it(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, give_back(test, atlas, mid), nr_ctx(1));
 }
 
-/* "... or NULL if none exists": for any value that the wire can carry. */
+/* "... or NULL if none exists": for any 16-bit value. */
 static void map_returns_null_for_every_other_value(struct kunit *test)
 {
 	PMID_ATLAS atlas = atlas_of(test, TYPICAL, TYPICAL);
@@ -613,7 +611,7 @@ static void dissociate_always_succeeds_and_may_return_null(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, wrong, 0);
 }
 
-/* "... to distinguish between the concurrently active requests": who ends one? */
+/* "... to distinguish between the concurrently active requests": one CPU gets each. */
 #define RACES	PART_OF(20000)
 
 struct contest {
@@ -685,9 +683,9 @@ static void reassociate_gives_the_mid_to_another_context(struct kunit *test)
 }
 
 /*
- * "A pointer that will hold the new context for this MID on exit", the ambiguous
- * one.  It holds it because it is the new context.  The other reading, that it
- * points to where something is to be stored, would overwrite what is there.
+ * "A pointer that will hold the new context for this MID on exit" is ambiguous.
+ * Here the pointer is the new context.  If it were the address of a result, the
+ * call would overwrite the memory behind it.
  */
 static void reassociate_holds_the_new_context_and_writes_nothing(struct kunit *test)
 {
@@ -703,7 +701,7 @@ static void reassociate_holds_the_new_context_and_writes_nothing(struct kunit *t
 	KUNIT_EXPECT_PTR_EQ(test, RxMapMidToContext(atlas, mid), (PVOID)target);
 }
 
-/* "Can be NULL if no context is associated with this MID": so it stays. */
+/* "Can be NULL if no context is associated with this MID": it stays free. */
 static void reassociate_of_a_free_mid_stores_nothing(struct kunit *test)
 {
 	PMID_ATLAS atlas = atlas_of(test, 1, 1);
@@ -713,7 +711,7 @@ static void reassociate_of_a_free_mid_stores_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, RxReassociateMid(atlas, mid, nr_ctx(2)),
 			STATUS_SUCCESS);
 	KUNIT_EXPECT_NULL(test, RxMapMidToContext(atlas, mid));
-	take(test, atlas, nr_ctx(3));	/* and the MID was not taken */
+	take(test, atlas, nr_ctx(3));	/* the only slot is free */
 }
 
 /* "Always returns STATUS_SUCCESS": for any value of the MID. */
@@ -733,8 +731,8 @@ static void reassociate_succeeds_for_every_mid(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, wrong, 0);
 }
 
-/* "Returns STATUS_SUCCESS on success": so what changed nothing is none. */
-static void reassociate_with_what_is_no_context_is_unsuccessful(struct kunit *test)
+/* "Returns STATUS_SUCCESS on success": a call that stores nothing fails. */
+static void reassociate_with_null_or_an_error_is_unsuccessful(struct kunit *test)
 {
 	PMID_ATLAS atlas = atlas_of(test, TYPICAL, TYPICAL);
 	USHORT mid = take(test, atlas, nr_ctx(1));
@@ -751,7 +749,7 @@ static struct kunit_case reassociate_cases[] = {
 	KUNIT_CASE(reassociate_holds_the_new_context_and_writes_nothing),
 	KUNIT_CASE(reassociate_of_a_free_mid_stores_nothing),
 	KUNIT_CASE(reassociate_succeeds_for_every_mid),
-	KUNIT_CASE(reassociate_with_what_is_no_context_is_unsuccessful),
+	KUNIT_CASE(reassociate_with_null_or_an_error_is_unsuccessful),
 	{}
 };
 
@@ -763,7 +761,7 @@ static struct kunit_suite reassociate_suite = {
 /* ------------------------------------------------------------------------
  * A mini-redirector
  *
- * From here to the tests, nothing is Linux' but the memory.
+ * From here to the tests the source is as on Windows.
  */
 
 #define MRX_MAX_REQUESTS	((USHORT)50)
@@ -819,8 +817,8 @@ static NTSTATUS MrxCancel(PMID_ATLAS Atlas, PMRX_EXCHANGE Exchange)
 	return STATUS_SUCCESS;
 }
 
-/* A client with too much to send; every end that a request can have. */
-static void mini_redirector_lives_its_life(struct kunit *test)
+/* A client with too many requests; they end in all possible ways. */
+static void mini_redirector_ends_each_request_once(struct kunit *test)
 {
 	static MRX_EXCHANGE x[MRX_MAX_REQUESTS + 1];
 	PRX_MID_ATLAS atlas = RxCreateMidAtlas(MRX_MAX_REQUESTS,
@@ -833,7 +831,7 @@ static void mini_redirector_lives_its_life(struct kunit *test)
 		KUNIT_ASSERT_TRUE(test, NT_SUCCESS(MrxSend(atlas, &x[i])));
 	KUNIT_EXPECT_EQ(test, MrxSend(atlas, &x[i]), STATUS_UNSUCCESSFUL);
 
-	/* Half of them are answered, the last one first and each one twice. */
+	/* Half of them are answered, each one twice, the last one first. */
 	for (i = MRX_MAX_REQUESTS; i-- > MRX_MAX_REQUESTS / 2;) {
 		MrxReceive(atlas, x[i].Mid, i);
 		MrxReceive(atlas, x[i].Mid, ~i);
@@ -844,7 +842,7 @@ static void mini_redirector_lives_its_life(struct kunit *test)
 
 	for (i = 0; i < 5; i++)
 		KUNIT_EXPECT_EQ(test, MrxCancel(atlas, &x[i]), STATUS_SUCCESS);
-	/* One waits on in another's place. */
+	/* A new request replaces one that waits. */
 	KUNIT_EXPECT_EQ(test, RxReassociateMid(atlas, x[5].Mid, &other),
 			STATUS_SUCCESS);
 	RxDestroyMidAtlas(atlas, MrxContextDestructor);
@@ -858,7 +856,7 @@ static void mini_redirector_lives_its_life(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, other.End, MrxDisconnected);
 }
 
-/* What a source may take for granted about the types and values. */
+/* Sources for Windows rely on these types and values. */
 static void types_are_as_wide_as_on_windows(struct kunit *test)
 {
 	KUNIT_EXPECT_EQ(test, sizeof(USHORT), 2);
@@ -874,7 +872,7 @@ static void types_are_as_wide_as_on_windows(struct kunit *test)
 }
 
 static struct kunit_case client_cases[] = {
-	KUNIT_CASE(mini_redirector_lives_its_life),
+	KUNIT_CASE(mini_redirector_ends_each_request_once),
 	KUNIT_CASE(types_are_as_wide_as_on_windows),
 	{}
 };

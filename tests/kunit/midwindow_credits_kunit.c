@@ -7,10 +7,6 @@
  */
 #include "fixture.h"
 
-/* ------------------------------------------------------------------------
- * Waiting
- */
-
 static void grant_serves_a_waiter(struct kunit *test)
 {
 	struct mid_window *w = negotiated(test, 0);
@@ -38,7 +34,7 @@ static void large_request_is_not_overtaken_by_small_ones(struct kunit *test)
 		window_enqueue(test, i, 1);
 	for (i = 0; i < 17; i++) {
 		window_grant(test, 1);
-		/* Nor by one that comes while there are ids. */
+		/* A new request must not overtake it either. */
 		KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 1, &span), -EAGAIN);
 		KUNIT_EXPECT_EQ(test, -ETIMEDOUT,
 				mid_window_reserve_wait(w, 1, &span, 0));
@@ -82,8 +78,8 @@ static void many_waiters_of_all_sizes_are_served_in_order(struct kunit *test)
 	expect_available(test, 0);
 }
 
-/* A server that misses id 1 grants nothing; see "In line" in midwindow.c. */
-static void given_back_id_is_of_use_to_who_wants_the_least(struct kunit *test)
+/* A server may grant nothing until it has got the lowest id: it must be sent soon. */
+static void given_back_id_serves_the_smallest_request(struct kunit *test)
 {
 	struct mid_window *w = negotiated(test, 4);
 	struct mid_span one = window_reserve(test, 1), two = window_reserve(test, 2);
@@ -102,7 +98,7 @@ static void given_back_id_is_of_use_to_who_wants_the_least(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, still_waits_for_ids(&id_waiters[0]));
 	KUNIT_EXPECT_TRUE(test, still_waits_for_ids(&id_waiters[1]));
 
-	/* The reply to what they sent serves the first in line. */
+	/* Credits of the replies serve the first waiter. */
 	window_grant(test, 16);
 	window_join(test, &id_waiters[0]);
 	EXPECT_SPAN(test, id_waiters[0].span, 5, 16);
@@ -113,8 +109,8 @@ static void given_back_id_is_of_use_to_who_wants_the_least(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, window_stats(w).given_back, 1);
 }
 
-/* The same, but it is a newcomer who wants the least. */
-static void newcomer_gets_ids_that_are_too_few_for_all_others(struct kunit *test)
+/* The same, but a new request is the smallest one. */
+static void new_request_gets_ids_that_are_too_few_for_all_waiters(struct kunit *test)
 {
 	struct mid_window *w = negotiated(test, 4);
 	struct mid_span two = window_reserve(test, 2), span = { .first = NO_ID };
@@ -129,7 +125,7 @@ static void newcomer_gets_ids_that_are_too_few_for_all_others(struct kunit *test
 	EXPECT_SPAN(test, span, 1, 1);
 	KUNIT_EXPECT_EQ(test, mid_window_reserve_wait(w, 1, &span, 0), 0);
 	EXPECT_SPAN(test, span, 2, 1);
-	/* The new id is another's, too little as it may be. */
+	/* The newly granted id is reserved for the first waiter. */
 	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 1, &span), -EAGAIN);
 	window_grant(test, 2);
 	window_join(test, &id_waiters[0]);
@@ -137,10 +133,10 @@ static void newcomer_gets_ids_that_are_too_few_for_all_others(struct kunit *test
 }
 
 /*
- * The window cannot go on for a given-back id that is too little for all who
- * wait.  The one small request that comes, an ECHO say, gets it going.
+ * The window has stopped at a given-back id, which is too little for each waiter.
+ * A new request of one id, for example an ECHO, makes it advance.
  */
-static void small_request_gets_a_stalled_window_going(struct kunit *test)
+static void small_request_makes_a_stalled_window_advance(struct kunit *test)
 {
 	struct mid_window *w = test->priv;
 	struct mid_span hole, span;
@@ -162,7 +158,7 @@ static void small_request_gets_a_stalled_window_going(struct kunit *test)
 	EXPECT_SPAN(test, id_waiters[1].span, ID_SPREAD + 2, 2);
 }
 
-static void given_back_ids_that_make_a_whole_serve_the_first(struct kunit *test)
+static void given_back_ids_that_merge_serve_the_first_waiter(struct kunit *test)
 {
 	struct mid_window *w = negotiated(test, 5);
 	struct mid_span a = window_reserve(test, 2), b = window_reserve(test, 2);
@@ -180,8 +176,8 @@ static void given_back_ids_that_make_a_whole_serve_the_first(struct kunit *test)
 	EXPECT_SPAN(test, id_waiters[1].span, 6, 3);
 }
 
-/* Ids that were sent let the window go on, with nothing granted or returned. */
-static void associate_serves_who_waits_for_the_oldest_span(struct kunit *test)
+/* The window advances when the oldest span is sent, without a grant or give_back. */
+static void associate_of_the_oldest_span_serves_waiters(struct kunit *test)
 {
 	struct mid_span old, span;
 
@@ -228,7 +224,7 @@ static void urgent_request_goes_in_front(struct kunit *test)
 	window_join(test, &id_waiters[3]);
 	EXPECT_SPAN(test, id_waiters[2].span, 1, 2);
 	EXPECT_SPAN(test, id_waiters[3].span, 3, 1);
-	/* Who comes when there are ids and no urgent one waits has them at once. */
+	/* An urgent request does not wait if there are ids and no urgent waiters. */
 	window_grant(test, 3);
 	window_start(test, 2, 1, 0, true);
 	window_join(test, &id_waiters[2]);
@@ -241,9 +237,9 @@ static void urgent_request_goes_in_front(struct kunit *test)
 }
 
 /*
- * After a reconnect the window is {0}, and all who waited still do.  NEGOTIATE
- * must get the id; and the request in front, when there are enough, ids of the
- * new connection.
+ * After a reconnect the window is {0}, and all waiters stay in the queue.  The
+ * urgent NEGOTIATE must get id 0.  The first waiter must get ids of the new
+ * connection as soon as there are enough.
  */
 static void waiters_stay_in_line_through_a_reset(struct kunit *test)
 {
@@ -267,7 +263,7 @@ static void waiters_stay_in_line_through_a_reset(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, id_waiters[0].span.epoch, 2);
 }
 
-static void reset_serves_who_wants_one_id(struct kunit *test)
+static void reset_serves_a_waiter_for_one_id(struct kunit *test)
 {
 	struct mid_window *w = negotiated(test, 0);
 
@@ -295,7 +291,7 @@ static void killed_waiter_leaves_and_the_next_moves_up(struct kunit *test)
 	expect_available(test, 1);
 }
 
-static void waiter_whose_time_is_over_leaves_and_the_next_moves_up(struct kunit *test)
+static void timed_out_waiter_leaves_and_the_next_moves_up(struct kunit *test)
 {
 	unsigned long begin = jiffies;
 
@@ -312,7 +308,7 @@ static void waiter_whose_time_is_over_leaves_and_the_next_moves_up(struct kunit 
 	expect_available(test, 1);
 }
 
-static void no_time_to_wait_is_no_wait(struct kunit *test)
+static void timeout_of_0_does_not_wait(struct kunit *test)
 {
 	struct mid_window *w = negotiated(test, 2);
 	struct mid_span span = { .first = NO_ID };
@@ -325,12 +321,12 @@ static void no_time_to_wait_is_no_wait(struct kunit *test)
 }
 
 /*
- * A waiter is killed, or its time is over, at the moment when its id is granted.
- * Either it has the id or the next one does.
+ * A waiter is killed, or times out, when its id is granted.  Either it gets the id,
+ * or the next waiter does.
  */
 #define LEAVE_ROUNDS	50
 
-static void next_waiter_gets_what_the_killed_one_left(struct kunit *test)
+static void next_waiter_gets_the_id_of_a_killed_one(struct kunit *test)
 {
 	unsigned int round, killed = 0;
 	struct rnd_state rnd;
@@ -363,7 +359,7 @@ static void next_waiter_gets_what_the_killed_one_left(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, window_stats(test->priv).waiters, 0);
 }
 
-static void waiter_whose_time_is_over_loses_no_id(struct kunit *test)
+static void timed_out_waiter_loses_no_id(struct kunit *test)
 {
 	struct rnd_state rnd;
 	unsigned int round, late = 0;
@@ -382,27 +378,27 @@ static void waiter_whose_time_is_over_loses_no_id(struct kunit *test)
 		}
 		KUNIT_ASSERT_EQ(test, mid_window_credits(test->priv), 0);
 	}
-	kunit_info(test, "%u of %u came too late, seed %u\n", late, round, seed);
+	kunit_info(test, "%u of %u timed out, seed %u\n", late, round, seed);
 }
 
 static struct kunit_case wait_cases[] = {
 	KUNIT_CASE(grant_serves_a_waiter),
 	KUNIT_CASE(large_request_is_not_overtaken_by_small_ones),
 	KUNIT_CASE(many_waiters_of_all_sizes_are_served_in_order),
-	KUNIT_CASE(given_back_id_is_of_use_to_who_wants_the_least),
-	KUNIT_CASE(newcomer_gets_ids_that_are_too_few_for_all_others),
-	KUNIT_CASE(small_request_gets_a_stalled_window_going),
-	KUNIT_CASE(given_back_ids_that_make_a_whole_serve_the_first),
-	KUNIT_CASE(associate_serves_who_waits_for_the_oldest_span),
+	KUNIT_CASE(given_back_id_serves_the_smallest_request),
+	KUNIT_CASE(new_request_gets_ids_that_are_too_few_for_all_waiters),
+	KUNIT_CASE(small_request_makes_a_stalled_window_advance),
+	KUNIT_CASE(given_back_ids_that_merge_serve_the_first_waiter),
+	KUNIT_CASE(associate_of_the_oldest_span_serves_waiters),
 	KUNIT_CASE(unsend_serves_a_waiter),
 	KUNIT_CASE(urgent_request_goes_in_front),
 	KUNIT_CASE(waiters_stay_in_line_through_a_reset),
-	KUNIT_CASE(reset_serves_who_wants_one_id),
+	KUNIT_CASE(reset_serves_a_waiter_for_one_id),
 	KUNIT_CASE(killed_waiter_leaves_and_the_next_moves_up),
-	KUNIT_CASE(waiter_whose_time_is_over_leaves_and_the_next_moves_up),
-	KUNIT_CASE(no_time_to_wait_is_no_wait),
-	KUNIT_CASE_SLOW(next_waiter_gets_what_the_killed_one_left),
-	KUNIT_CASE_SLOW(waiter_whose_time_is_over_loses_no_id),
+	KUNIT_CASE(timed_out_waiter_leaves_and_the_next_moves_up),
+	KUNIT_CASE(timeout_of_0_does_not_wait),
+	KUNIT_CASE_SLOW(next_waiter_gets_the_id_of_a_killed_one),
+	KUNIT_CASE_SLOW(timed_out_waiter_loses_no_id),
 	{}
 };
 

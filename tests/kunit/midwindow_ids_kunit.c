@@ -2,10 +2,10 @@
 /*
  * midwindow_ids_kunit - tests of the ids that a window issues
  *
- * There is one suite for each of the arguments of all calls, the sequence of the ids, ids that
- * are given back, requests that were not sent, and the cost of a lookup after
- * millions of ids.  A model with one byte for each id says which ids a reserve
- * must get.
+ * There is one suite for each of: the arguments of the calls, the sequence of the
+ * ids, ids that are given back, requests that were not sent, and the cost of a
+ * lookup after millions of ids.  A model with one byte for each id says which ids
+ * a reserve must get.
  */
 #include <linux/ktime.h>
 
@@ -61,7 +61,7 @@ static void reserve_refuses_no_ids_and_too_many(struct kunit *test)
 	EXPECT_SPAN(test, span, 0, MID_WINDOW_MAX_SPAN);
 }
 
-static void associate_refuses_what_is_no_context(struct kunit *test)
+static void associate_refuses_null_and_error_pointers(struct kunit *test)
 {
 	struct mid_window *w = test->priv;
 	struct mid_span span = window_reserve(test, 1);
@@ -76,7 +76,7 @@ static void associate_refuses_what_is_no_context(struct kunit *test)
 	EXPECT_SPAN(test, span, 0, 1);
 }
 
-static void associate_refuses_a_charge_that_the_span_has_not(struct kunit *test)
+static void associate_refuses_a_charge_larger_than_the_span(struct kunit *test)
 {
 	struct mid_window *w = test->priv;
 	struct mid_span span;
@@ -100,8 +100,8 @@ static void associate_refuses_a_charge_that_the_span_has_not(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, id, NO_ID);
 }
 
-/* The mark in the place of an abandoned context is an error pointer, too. */
-static void claims_refuse_what_is_no_context(struct kunit *test)
+/* The mark of an abandoned request is an error pointer: it must not match. */
+static void claims_refuse_null_and_error_pointers(struct kunit *test)
 {
 	struct mid_window *w = test->priv;
 	u32 epoch = mid_window_epoch(w);
@@ -132,9 +132,9 @@ static struct kunit_case argument_cases[] = {
 	KUNIT_CASE(create_reports_each_failed_allocation),
 	KUNIT_CASE(destroy_needs_no_window),
 	KUNIT_CASE(reserve_refuses_no_ids_and_too_many),
-	KUNIT_CASE(associate_refuses_what_is_no_context),
-	KUNIT_CASE(associate_refuses_a_charge_that_the_span_has_not),
-	KUNIT_CASE(claims_refuse_what_is_no_context),
+	KUNIT_CASE(associate_refuses_null_and_error_pointers),
+	KUNIT_CASE(associate_refuses_a_charge_larger_than_the_span),
+	KUNIT_CASE(claims_refuse_null_and_error_pointers),
 	{}
 };
 
@@ -204,7 +204,7 @@ static void next_is_the_lowest_id_that_was_never_reserved(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mid_window_next(w), 0);
 }
 
-/* What a response brings is one, two or no more ids: never a part of a span. */
+/* Each response grants one id: a reserve of eight must not get a part of them. */
 static void span_is_given_whole_or_not_at_all(struct kunit *test)
 {
 	struct mid_window *w = negotiated(test, 3);
@@ -232,7 +232,7 @@ static void full_window_refuses_spans_of_every_size(struct kunit *test)
 		KUNIT_ASSERT_EQ(test, mid_window_reserve(w, n, &span), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, span.first, NO_ID);
 
-	/* What is in flight frees no ids, only its response's credits do. */
+	/* A dissociate makes no id available, only the credits of the response do. */
 	window_associate(test, &all, 50, w);
 	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 1, &span), -EAGAIN);
 	KUNIT_EXPECT_PTR_EQ(test, w, mid_window_dissociate(w, 1, 1));
@@ -272,7 +272,7 @@ static void span_may_be_cut_in_two(struct kunit *test)
 	EXPECT_SPAN(test, span, 5, 6);
 }
 
-/* Fails each allocation of an associate in turn. */
+/* Each allocation of an associate fails in turn. */
 static void failed_associate_changes_nothing(struct kunit *test)
 {
 	struct mid_window *w = negotiated(test, 4);
@@ -292,7 +292,7 @@ static void failed_associate_changes_nothing(struct kunit *test)
 	EXPECT_SPAN(test, span, 3, 2);
 }
 
-/* The inner atlas has few slots at first, and cannot get more. */
+/* The inner atlas has few slots at first, and its table cannot grow. */
 static void associate_reports_that_the_atlas_cannot_grow(struct kunit *test)
 {
 	struct mid_window *w = negotiated(test, 100);
@@ -313,7 +313,7 @@ static void associate_reports_that_the_atlas_cannot_grow(struct kunit *test)
 	window_associate(test, &span, 100 - sent, nr_ctx(sent));
 }
 
-/* MID_ATLAS_MAX_MIDS is what one window can have in flight. */
+/* One window can have MID_ATLAS_MAX_MIDS requests in flight. */
 static void too_many_in_flight_are_refused_and_one_less_is_not(struct kunit *test)
 {
 	struct mid_window *w = test->priv;
@@ -378,8 +378,8 @@ static void last_ids_make_one_span_and_come_back_too(struct kunit *test)
 	expect_available(test, 16);
 }
 
-/* A span that nobody sends stops the window, as it would stop the server's. */
-static void unsent_id_is_not_left_behind_for_ever(struct kunit *test)
+/* A span that is not sent stops the window, as it stops the window of the server. */
+static void window_stops_at_an_unsent_id(struct kunit *test)
 {
 	struct mid_window *w = test->priv;
 	struct mid_span old, span = {};
@@ -391,13 +391,13 @@ static void unsent_id_is_not_left_behind_for_ever(struct kunit *test)
 		window_send(test, nr_ctx(i));
 	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 1, &span), -EAGAIN);
 
-	/* One of the two is sent: so much further it goes. */
+	/* One of the two ids is sent: the window advances by one. */
 	window_associate(test, &old, 1, nr_ctx(0));
 	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 2, &span), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, window_send(test, nr_ctx(i)), ID_SPREAD);
 	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 1, &span), -EAGAIN);
 
-	/* The other one comes back, and is what the next request gets. */
+	/* The other id is given back, and the next request gets it. */
 	mid_window_give_back(w, &old);
 	KUNIT_EXPECT_EQ(test, window_send(test, nr_ctx(1)), 1);
 	span = window_reserve(test, MID_WINDOW_MAX_SPAN);
@@ -426,7 +426,7 @@ static struct kunit_case id_cases[] = {
 	KUNIT_CASE(too_many_in_flight_are_refused_and_one_less_is_not),
 	KUNIT_CASE(sequence_ends_before_the_servers_own_id),
 	KUNIT_CASE(last_ids_make_one_span_and_come_back_too),
-	KUNIT_CASE(unsent_id_is_not_left_behind_for_ever),
+	KUNIT_CASE(window_stops_at_an_unsent_id),
 	KUNIT_CASE(credits_are_a_hint_that_saturates),
 	{}
 };
@@ -439,7 +439,7 @@ static struct kunit_suite id_suite = {
 };
 
 /* ------------------------------------------------------------------------
- * The model of the ids: one byte each, and no idea of ranges
+ * The model of the ids: one byte for each, without ranges
  */
 
 enum fate { NOT_GRANTED, AVAILABLE, IN_SPAN, SENT };
@@ -472,7 +472,7 @@ static void model_grant(struct model *m, unsigned int credits)
 	m->granted += credits;
 }
 
-/* Where the lowest @n available ids in a row begin; MODEL_IDS if nowhere. */
+/* Returns the first of the lowest @n consecutive available ids, or MODEL_IDS. */
 static unsigned int model_lowest(const struct model *m, unsigned int n)
 {
 	unsigned int i, run = 0;
@@ -485,7 +485,7 @@ static unsigned int model_lowest(const struct model *m, unsigned int n)
 	return MODEL_IDS;
 }
 
-/* A reserve gets exactly what the model says: those ids, or nothing. */
+/* A reserve gets exactly the ids of the model, or none where the model has none. */
 static bool model_reserve(struct model *m, unsigned int n, struct mid_span *span)
 {
 	unsigned int lowest = model_lowest(m, n);
@@ -527,7 +527,7 @@ static void model_send(struct model *m, struct mid_span *span,
 			    mid_window_dissociate(m->w, span->epoch, id));
 }
 
-/* The window counts what the model does. */
+/* The counters of the window agree with the model. */
 static void model_check(const struct model *m)
 {
 	struct mid_window_stats stats = window_stats(m->w);
@@ -545,7 +545,7 @@ static void model_check(const struct model *m)
 }
 
 /* ------------------------------------------------------------------------
- * What comes back
+ * Ids that are given back
  */
 
 static void given_back_ids_are_reissued_before_new_ones(struct kunit *test)
@@ -585,7 +585,7 @@ static void lowest_range_that_is_long_enough_is_taken(struct kunit *test)
 	got = window_reserve(test, 3);
 	EXPECT_SPAN(test, got, 9, 3);
 	got = window_reserve(test, 6);
-	EXPECT_SPAN(test, got, 22, 6);	/* too long for any: new ones */
+	EXPECT_SPAN(test, got, 22, 6);	/* longer than each range: new ids */
 	got = window_reserve(test, 1);
 	EXPECT_SPAN(test, got, 1, 1);
 	got = window_reserve(test, 1);
@@ -603,11 +603,11 @@ static void adjoining_ranges_merge(struct kunit *test)
 	struct mid_span a = window_reserve(test, 3), b = window_reserve(test, 3),
 			c = window_reserve(test, 3), got;
 
-	window_reserve(test, 3);		/* the window is full, and has no head */
+	window_reserve(test, 3);		/* no id is left above the spans */
 	mid_window_give_back(w, &a);
 	mid_window_give_back(w, &c);
 	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 4, &got), -EAGAIN);
-	mid_window_give_back(w, &b);	/* the middle joins both */
+	mid_window_give_back(w, &b);	/* b joins a and c */
 	KUNIT_EXPECT_EQ(test, window_stats(w).given_back, 9);
 	got = window_reserve(test, 9);
 	EXPECT_SPAN(test, got, 1, 9);
@@ -654,7 +654,7 @@ static void empty_span_gives_nothing_back(struct kunit *test)
 	expect_available(test, 8);
 }
 
-static void fragments_are_of_use_to_small_requests_only(struct kunit *test)
+static void fragments_serve_small_requests_only(struct kunit *test)
 {
 	struct mid_window *w = negotiated(test, 64);
 	struct mid_span span[64], got;
@@ -675,7 +675,7 @@ static void fragments_are_of_use_to_small_requests_only(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, 1, &got), -EAGAIN);
 }
 
-/* Give-back in every order */
+/* The spans are given back in every order. */
 #define SPANS	6
 
 struct orders {
@@ -684,7 +684,7 @@ struct orders {
 	unsigned int count;
 };
 
-/* The spans are there again; those in @sent are sent, the others go back. */
+/* Reserves all spans, sends those in @sent, and gives the others back in @order. */
 static void orders_run(struct orders *o, const unsigned int *order,
 		       unsigned int n, unsigned int sent)
 {
@@ -705,7 +705,7 @@ static void orders_run(struct orders *o, const unsigned int *order,
 		model_give_back(&o->m, &o->span[order[i]]);
 		model_check(&o->m);
 	}
-	/* All of it can be had again, from the lowest run on. */
+	/* Each id can be reserved again, in the order of the model. */
 	for (i = total; i; i--)
 		while (model_reserve(&o->m, i, &o->span[0]))
 			;
@@ -713,7 +713,7 @@ static void orders_run(struct orders *o, const unsigned int *order,
 	o->count++;
 }
 
-/* Every order of order[0..n) from @k on. */
+/* Runs all permutations of order[k..n). */
 static void orders_permute(struct orders *o, unsigned int *order,
 			   unsigned int k, unsigned int n, unsigned int sent)
 {
@@ -732,15 +732,15 @@ static void orders_permute(struct orders *o, unsigned int *order,
 }
 
 /*
- * Spans of 1 to 6 ids; each set of them is sent and the rest given back, in each
- * order that there is.
+ * There are spans of 1 to 6 ids.  Each subset of them is sent, and the others are
+ * given back in every order.
  */
 static void give_back_in_every_order_restores_every_id(struct kunit *test)
 {
 	struct orders *o = test_alloc(test, sizeof(*o));
 	unsigned int order[SPANS], sent, i, n;
 
-	/* At an end of the rings, so that spans lie across it. */
+	/* The spans cross the end of the rings. */
 	window_begin_at(test, ID_SPREAD - SPANS);
 	model_begin(&o->m, test, ID_SPREAD - SPANS);
 	for (sent = 0; sent < BIT(SPANS); sent++) {
@@ -753,7 +753,7 @@ static void give_back_in_every_order_restores_every_id(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, o->count, 1957);	/* sum of 6!/k! */
 }
 
-/* The random run: many spans, given back, cut, sent and unsent in any order. */
+/* The random run: many spans are given back, cut, sent and unsent in any order. */
 #define RANDOM_SPANS	64
 #define RANDOM_STEPS	100000
 
@@ -780,10 +780,10 @@ static void random_connect(struct random_run *r)
 	mid_window_reset(r->m.w, NULL, NULL);
 	model_begin(&r->m, r->m.test, r->m.base);
 	r->connections++;
-	/* The spans of the last connection stay: they must do no harm. */
+	/* The spans of the last connection stay: they must have no effect. */
 }
 
-/* What a span of an old connection is good for: nothing. */
+/* A span of an old connection cannot be sent, and is dropped by give_back. */
 static void random_stale(struct random_run *r, struct mid_span *span)
 {
 	u64 id = NO_ID;
@@ -843,7 +843,7 @@ static void random_give_backs_agree_with_the_model(struct kunit *test)
 			model_check(&r->m);
 			cond_resched();
 		}
-		/* All ids are used up, but for what cannot be used. */
+		/* All ids of the model were granted: begin a new connection. */
 		if (r->m.granted == MODEL_IDS && !random_below(&r->rnd, 1000))
 			random_connect(r);
 	}
@@ -852,25 +852,25 @@ static void random_give_backs_agree_with_the_model(struct kunit *test)
 	KUNIT_EXPECT_GT(test, r->connections, 3);
 }
 
-static struct kunit_case back_cases[] = {
+static struct kunit_case give_back_cases[] = {
 	KUNIT_CASE(given_back_ids_are_reissued_before_new_ones),
 	KUNIT_CASE(lowest_range_that_is_long_enough_is_taken),
 	KUNIT_CASE(adjoining_ranges_merge),
 	KUNIT_CASE(head_goes_back),
 	KUNIT_CASE(rest_of_a_span_comes_back),
 	KUNIT_CASE(empty_span_gives_nothing_back),
-	KUNIT_CASE(fragments_are_of_use_to_small_requests_only),
+	KUNIT_CASE(fragments_serve_small_requests_only),
 	KUNIT_CASE(give_back_in_every_order_restores_every_id),
 	KUNIT_CASE_PARAM(random_give_backs_agree_with_the_model,
 			 bases_gen_params),
 	{}
 };
 
-static struct kunit_suite back_suite = {
+static struct kunit_suite give_back_suite = {
 	.name = "midwindow_give_back",
 	.init = window_init,
 	.exit = window_exit,
-	.test_cases = back_cases,
+	.test_cases = give_back_cases,
 };
 
 /* ------------------------------------------------------------------------
@@ -934,7 +934,7 @@ static void unsend_that_comes_too_late_is_counted(struct kunit *test)
 	span = window_reserve(test, MID_WINDOW_MAX_SPAN - 1);
 	window_associate(test, &span, MID_WINDOW_MAX_SPAN - 1, nr_ctx(4));
 
-	/* They are ID_SPREAD + 1 and ID_SPREAD below the next id. */
+	/* The two ids are ID_SPREAD + 1 and ID_SPREAD below the next id. */
 	KUNIT_EXPECT_TRUE(test, mid_window_unsend(w, 1, lost, nr_ctx(1)));
 	KUNIT_EXPECT_TRUE(test, mid_window_unsend(w, 1, kept, nr_ctx(2)));
 	KUNIT_EXPECT_EQ(test, window_stats(w).lost, 1);
@@ -960,7 +960,7 @@ static struct kunit_suite unsend_suite = {
 };
 
 /* ------------------------------------------------------------------------
- * One that stays, and all the others
+ * A long-lived request, and millions of others
  */
 
 static unsigned int others = 10000000;
@@ -971,9 +971,9 @@ static unsigned int charge = 64;
 module_param(charge, uint, 0444);
 MODULE_PARM_DESC(charge, "CreditCharge of each request, up to 128");
 
-#define FLEET	64		/* in flight beside it */
+#define FLEET	64		/* other requests in flight */
 
-/* What a map costs, in picoseconds: the best of several rounds. */
+/* Returns the cost of a map, in picoseconds: the best of several rounds. */
 static unsigned long map_cost(struct mid_window *w, u64 id)
 {
 	unsigned long best = ULONG_MAX, ps;
@@ -994,8 +994,8 @@ static unsigned long map_cost(struct mid_window *w, u64 id)
 	return ctx ? best : 0;
 }
 
-/* @n ids go by, @charge to a request, of which FLEET are in flight at any time. */
-static void go_by(struct kunit *test, unsigned int n)
+/* Uses @n ids, @charge for each request, with FLEET requests in flight. */
+static void use_ids(struct kunit *test, unsigned int n)
 {
 	struct mid_window *w = test->priv;
 	u64 fleet = FLEET * charge, end = mid_window_next(w) + n, id, last;
@@ -1012,12 +1012,12 @@ static void go_by(struct kunit *test, unsigned int n)
 			KUNIT_FAIL_AND_ABORT(test, "associate failed at %llu", id);
 		last = id - fleet;
 		if (id > fleet && mid_window_dissociate(w, 1, last) != nr_ctx(last))
-			KUNIT_FAIL_AND_ABORT(test, "lost id %llu", last);
+			KUNIT_FAIL_AND_ABORT(test, "id %llu is lost", last);
 	} while (id < end);
 	mid_window_give_back(w, &span);
 }
 
-static void one_that_stays_does_not_slow_ten_million_others(struct kunit *test)
+static void long_lived_request_does_not_slow_ten_million_others(struct kunit *test)
 {
 	struct mid_window *w = test->priv;
 	unsigned long before, young, old;
@@ -1026,18 +1026,18 @@ static void one_that_stays_does_not_slow_ten_million_others(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, id, 0);
 	window_grant(test, 4 * FLEET * charge);
-	go_by(test, 2 * FLEET * charge);
+	use_ids(test, 2 * FLEET * charge);
 	begin = window_stats(w);
 	before = map_cost(w, begin.next - charge);
 
-	go_by(test, others);
+	use_ids(test, others);
 	end = window_stats(w);
 	KUNIT_EXPECT_GE(test, end.next, others);
 	young = map_cost(w, end.next - charge);
 	old = map_cost(w, id);
-	kunit_info(test, "map: %lu ps at first, %lu ps after %u other ids, %lu ps for the one that stayed\n",
+	kunit_info(test, "map: %lu ps at first, %lu ps after %u other ids, %lu ps for the long-lived request\n",
 		   before, young, others, old);
-	kunit_info(test, "memory for %u requests and %u ids before, %u and %u after\n",
+	kunit_info(test, "slots and buckets: %u and %u before, %u and %u after\n",
 		   begin.slots, begin.buckets, end.slots, end.buckets);
 	KUNIT_EXPECT_GT(test, before, 0);
 	KUNIT_EXPECT_GT(test, young, 0);
@@ -1049,7 +1049,7 @@ static void one_that_stays_does_not_slow_ten_million_others(struct kunit *test)
 	KUNIT_EXPECT_PTR_EQ(test, mid_window_dissociate(w, 1, id), nr_ctx(0));
 }
 
-/* Flat, too, when many are in flight: 50 against 10,000. */
+/* The cost must not depend on the number in flight: 50 and 10,000. */
 static void map_costs_the_same_beside_ten_thousand(struct kunit *test)
 {
 	struct mid_window *w = test->priv;
@@ -1063,14 +1063,15 @@ static void map_costs_the_same_beside_ten_thousand(struct kunit *test)
 	for (; i < 10000; i++)
 		window_send(test, nr_ctx(i));
 	many = map_cost(w, 9999);
-	kunit_info(test, "map: %lu ps beside 50, %lu ps beside 10000\n", few, many);
+	kunit_info(test, "map: %lu ps with 50 in flight, %lu ps with 10000\n",
+		   few, many);
 	KUNIT_EXPECT_GT(test, few, 0);
 	KUNIT_EXPECT_GT(test, many, 0);
 	KUNIT_EXPECT_LE(test, many, 3 * few);
 }
 
 static struct kunit_case long_cases[] = {
-	KUNIT_CASE_SLOW(one_that_stays_does_not_slow_ten_million_others),
+	KUNIT_CASE_SLOW(long_lived_request_does_not_slow_ten_million_others),
 	KUNIT_CASE(map_costs_the_same_beside_ten_thousand),
 	{}
 };
@@ -1082,7 +1083,7 @@ static struct kunit_suite long_suite = {
 	.test_cases = long_cases,
 };
 
-kunit_test_suites(&argument_suite, &id_suite, &back_suite, &unsend_suite,
+kunit_test_suites(&argument_suite, &id_suite, &give_back_suite, &unsend_suite,
 		  &long_suite);
 
 MODULE_DESCRIPTION("KUnit tests of the ids of a MessageId window");

@@ -2,9 +2,9 @@
 /*
  * midwindow_life_kunit - tests of a request's lifecycle in a window
  *
- * There is one suite for each of requests in flight, epochs, AsyncIds, quarantine, drain and
- * destroy, calls from interrupts, and a long run of random calls that are compared
- * with a model.
+ * There is one suite for each of: requests in flight, epochs, AsyncIds, quarantine,
+ * drain and destroy, calls from interrupts, and a long run of random calls that
+ * are compared with a model.
  */
 #include "fixture.h"
 
@@ -33,7 +33,7 @@ static void ids_that_are_not_in_flight_map_to_nothing(struct kunit *test)
 	struct mid_window *w = negotiated(test, 10);
 	struct mid_span span = window_reserve(test, 6);
 	static const u64 none[] = {
-		0,			/* over */
+		0,			/* dissociated */
 		2, 3,			/* inside the charge of 1 */
 		4, 6,			/* reserved */
 		7, 10,			/* granted */
@@ -68,7 +68,7 @@ static void all_64_bits_of_an_id_count(struct kunit *test)
 			    mid_window_map(w, mid_window_epoch(w), id));
 }
 
-static void dissociate_if_wants_the_very_context(struct kunit *test)
+static void dissociate_if_needs_the_right_context(struct kunit *test)
 {
 	struct mid_window *w = test->priv;
 	u64 id = window_send(test, nr_ctx(1));
@@ -130,7 +130,7 @@ static void map_get_takes_a_reference_or_leaves_none(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, gets, 2);
 	KUNIT_EXPECT_EQ(test, puts, 0);
 
-	/* The request is claimed while the reference is being taken. */
+	/* The request is claimed while its reference is taken. */
 	get_answer = true;
 	get_window = w;
 	KUNIT_EXPECT_NULL(test, mid_window_map_get_put(w, 1, id, test_get, test_put));
@@ -140,14 +140,14 @@ static void map_get_takes_a_reference_or_leaves_none(struct kunit *test)
 
 #define MANY	1000
 
-/* Who was seen, and how often, by context. */
+/* Counts the requests that are passed to a callback. */
 struct census {
 	unsigned int calls;
 	unsigned int wrong;
 	u8 seen[MANY];
 };
 
-/* The context of id N is nr_ctx(N). */
+/* The request of id N is nr_ctx(N). */
 static void count_ctx(void *ctx, u64 id, void *arg)
 {
 	struct census *census = arg;
@@ -165,7 +165,7 @@ static void count_ctx_slowly(void *ctx, u64 id, void *arg)
 	count_ctx(ctx, id, arg);
 }
 
-/* MANY requests; of each three the second is claimed and the third given up. */
+/* Sends MANY requests; of each three the second is claimed, the third abandoned. */
 static struct mid_window *many(struct kunit *test)
 {
 	struct mid_window *w = test->priv;
@@ -218,7 +218,7 @@ static void claim_all_takes_each_context_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mid_window_claim_all(w, NULL, NULL), 0);
 	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
 	KUNIT_EXPECT_EQ(test, window_stats(w).abandoned, 0);
-	/* The connection goes on where it was. */
+	/* The ids of the connection continue. */
 	KUNIT_EXPECT_EQ(test, window_send(test, nr_ctx(MANY)), MANY);
 }
 
@@ -257,7 +257,7 @@ static void index_grows_and_every_id_still_maps(struct kunit *test)
 	KUNIT_EXPECT_GE(test, window_stats(w).slots, 5000);
 	for (i = 0; i < 5000; i++)
 		KUNIT_ASSERT_PTR_EQ(test, mid_window_map(w, 1, i), nr_ctx(i));
-	/* Neither the first nor the last table is the last to be emptied. */
+	/* The tables of the index become empty in mixed order. */
 	for (i = 0; i < 5000; i++)
 		KUNIT_ASSERT_PTR_EQ(test, nr_ctx(i * 3 % 5000),
 				    mid_window_dissociate(w, 1, i * 3 % 5000));
@@ -272,7 +272,7 @@ static void *small_alloc(size_t size, gfp_t gfp)
 }
 #endif
 
-static void index_that_cannot_grow_is_slow_and_right(struct kunit *test)
+static void index_that_cannot_grow_still_works(struct kunit *test)
 {
 #ifdef kunit_activate_static_stub
 	struct mid_window *w = test->priv;
@@ -334,14 +334,14 @@ static struct kunit_case flight_cases[] = {
 	KUNIT_CASE(id_maps_to_its_context_until_it_is_claimed),
 	KUNIT_CASE(ids_that_are_not_in_flight_map_to_nothing),
 	KUNIT_CASE(all_64_bits_of_an_id_count),
-	KUNIT_CASE(dissociate_if_wants_the_very_context),
+	KUNIT_CASE(dissociate_if_needs_the_right_context),
 	KUNIT_CASE(reassociate_returns_the_old_context),
 	KUNIT_CASE(map_get_takes_a_reference_or_leaves_none),
 	KUNIT_CASE(each_context_in_flight_is_shown_and_stays),
 	KUNIT_CASE(claim_all_takes_each_context_once),
 	KUNIT_CASE(claim_older_leaves_the_young),
 	KUNIT_CASE(index_grows_and_every_id_still_maps),
-	KUNIT_CASE(index_that_cannot_grow_is_slow_and_right),
+	KUNIT_CASE(index_that_cannot_grow_still_works),
 	KUNIT_CASE(counters_add_up),
 	{}
 };
@@ -479,7 +479,7 @@ static void request_is_found_by_its_async_id_too(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, async_id, 1000);
 	KUNIT_EXPECT_PTR_EQ(test, mid_window_map_async(w, 1, 1000), nr_ctx(1));
 	KUNIT_EXPECT_PTR_EQ(test, mid_window_map(w, 1, id), nr_ctx(1));
-	/* An AsyncId is no MessageId. */
+	/* An AsyncId does not match a MessageId. */
 	KUNIT_EXPECT_NULL(test, mid_window_map(w, 1, 1000));
 	KUNIT_EXPECT_NULL(test, mid_window_map_async(w, 1, id));
 	mid_window_reassociate(w, 1, id, nr_ctx(2));
@@ -499,7 +499,7 @@ static void async_id_goes_with_its_request(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, mid_window_dissociate_async(w, 1, 1000));
 	KUNIT_EXPECT_FALSE(test, mid_window_async_id(w, 1, id, &async_id));
 
-	/* The server may use it again then. */
+	/* The server may use the AsyncId again. */
 	id = window_send(test, nr_ctx(2));
 	KUNIT_ASSERT_EQ(test, 0, mid_window_note_async(w, 1, id, 1000));
 	KUNIT_EXPECT_PTR_EQ(test, nr_ctx(2),
@@ -508,7 +508,7 @@ static void async_id_goes_with_its_request(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
 }
 
-static void async_ids_that_make_no_sense_are_refused(struct kunit *test)
+static void bad_async_ids_are_refused(struct kunit *test)
 {
 	struct mid_window *w = test->priv;
 	u64 a, b, async_id;
@@ -538,7 +538,7 @@ static void abandoned_request_has_no_async_id(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, mid_window_async_id(w, 1, id, &async_id));
 	KUNIT_EXPECT_EQ(test, -ENOENT, mid_window_note_async(w, 1, id, 1000));
 	KUNIT_EXPECT_NULL(test, mid_window_map_async(w, 1, 1000));
-	/* Its late reply may carry it all the same. */
+	/* The late reply may carry the AsyncId. */
 	KUNIT_EXPECT_NULL(test, mid_window_dissociate_async(w, 1, 1000));
 	KUNIT_EXPECT_EQ(test, window_stats(w).late, 1);
 	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
@@ -547,7 +547,7 @@ static void abandoned_request_has_no_async_id(struct kunit *test)
 static struct kunit_case async_cases[] = {
 	KUNIT_CASE(request_is_found_by_its_async_id_too),
 	KUNIT_CASE(async_id_goes_with_its_request),
-	KUNIT_CASE(async_ids_that_make_no_sense_are_refused),
+	KUNIT_CASE(bad_async_ids_are_refused),
 	KUNIT_CASE(abandoned_request_has_no_async_id),
 	{}
 };
@@ -560,7 +560,7 @@ static struct kunit_suite async_suite = {
 };
 
 /* ------------------------------------------------------------------------
- * Giving up
+ * Quarantine
  */
 
 static void abandoned_request_is_its_owners_and_its_reply_is_late(struct kunit *test)
@@ -596,7 +596,7 @@ static void window_await_abandoned(struct kunit *test, unsigned int n)
 }
 
 /* The quarantines do not end in the order in which they began. */
-static void abandoned_request_is_forgotten_when_its_time_is_over(struct kunit *test)
+static void abandoned_request_is_forgotten_after_its_quarantine(struct kunit *test)
 {
 	struct mid_window *w = test->priv;
 	unsigned long begin = jiffies;
@@ -620,7 +620,7 @@ static void abandoned_request_is_forgotten_when_its_time_is_over(struct kunit *t
 	KUNIT_EXPECT_EQ(test, window_stats(w).in_use, 0);
 }
 
-static void no_quarantine_is_a_dissociate(struct kunit *test)
+static void abandon_without_quarantine_is_a_dissociate(struct kunit *test)
 {
 	struct mid_window *w = test->priv;
 	u64 id = window_send(test, nr_ctx(1));
@@ -631,7 +631,7 @@ static void no_quarantine_is_a_dissociate(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, window_stats(w).late, 0);
 }
 
-/* 16,383 are remembered; then the one that would be forgotten first goes. */
+/* At most 16,383 are in quarantine: the one whose quarantine ends first is dropped. */
 static void quarantine_has_a_limit(struct kunit *test)
 {
 	struct mid_window *w = test->priv;
@@ -640,7 +640,7 @@ static void quarantine_has_a_limit(struct kunit *test)
 	window_grant(test, max + 2);
 	for (i = 0; i < max + 2; i++) {
 		window_send(test, nr_ctx(i));
-		/* The fifth ends first, then the others in order. */
+		/* The quarantine of id 5 ends first, then the others in order. */
 		KUNIT_ASSERT_TRUE(test,
 				  mid_window_abandon(w, 1, i, nr_ctx(i), LONG_TIME +
 						     (i == 5 ? 0 : 100 + i)));
@@ -656,8 +656,8 @@ static void quarantine_has_a_limit(struct kunit *test)
 
 static struct kunit_case abandon_cases[] = {
 	KUNIT_CASE(abandoned_request_is_its_owners_and_its_reply_is_late),
-	KUNIT_CASE(abandoned_request_is_forgotten_when_its_time_is_over),
-	KUNIT_CASE(no_quarantine_is_a_dissociate),
+	KUNIT_CASE(abandoned_request_is_forgotten_after_its_quarantine),
+	KUNIT_CASE(abandon_without_quarantine_is_a_dissociate),
 	KUNIT_CASE(quarantine_has_a_limit),
 	{}
 };
@@ -670,10 +670,10 @@ static struct kunit_suite abandon_suite = {
 };
 
 /* ------------------------------------------------------------------------
- * The end
+ * Drain and destroy
  */
 
-static void drain_refuses_new_requests_for_good(struct kunit *test)
+static void drain_refuses_new_requests_permanently(struct kunit *test)
 {
 	struct mid_window *w = negotiated(test, 10);
 	struct mid_span span = window_reserve(test, 2);
@@ -696,7 +696,7 @@ static void drain_refuses_new_requests_for_good(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mid_window_drain(w, WINDOW_TIMEOUT), 0);
 }
 
-static void drain_waits_for_what_is_in_flight(struct kunit *test)
+static void drain_waits_for_requests_in_flight(struct kunit *test)
 {
 	struct mid_window *w = test->priv;
 	u64 a, b;
@@ -707,7 +707,7 @@ static void drain_waits_for_what_is_in_flight(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mid_window_drain(w, 0), -ETIMEDOUT);
 	KUNIT_EXPECT_EQ(test, mid_window_drain(w, 2), -ETIMEDOUT);
 	KUNIT_EXPECT_PTR_EQ(test, mid_window_dissociate(w, 1, a), nr_ctx(1));
-	/* An abandoned one ends by itself, and then the drain does. */
+	/* The drain ends with the quarantine of the abandoned request. */
 	mid_window_abandon(w, 1, b, nr_ctx(2), HZ);
 	KUNIT_EXPECT_EQ(test, mid_window_drain(w, 0), -ETIMEDOUT);
 	KUNIT_EXPECT_EQ(test, mid_window_drain(w, WINDOW_TIMEOUT), 0);
@@ -731,7 +731,7 @@ static void drain_sends_waiters_off(struct kunit *test)
 	}
 }
 
-/* When the first context is handed out, no waiter may still be inside. */
+/* All waiters have left before the destructor gets the first request. */
 static void count_after_waiters(void *ctx, u64 id, void *arg)
 {
 	struct census *census = arg;
@@ -781,8 +781,8 @@ static void destroy_of_a_drained_window_calls_nobody(struct kunit *test)
 }
 
 static struct kunit_case end_cases[] = {
-	KUNIT_CASE(drain_refuses_new_requests_for_good),
-	KUNIT_CASE(drain_waits_for_what_is_in_flight),
+	KUNIT_CASE(drain_refuses_new_requests_permanently),
+	KUNIT_CASE(drain_waits_for_requests_in_flight),
 	KUNIT_CASE(drain_sends_waiters_off),
 	KUNIT_CASE(destroy_lets_waiters_leave_first),
 	KUNIT_CASE(destroy_hands_over_each_context_once),
@@ -878,7 +878,7 @@ static void softirq_may_make_every_call_but_associate(struct kunit *test)
 
 #define IRQ_ITERATIONS	100000
 
-/* A request of @n ids of @span, from the associate to the claim. */
+/* Runs a request of @n ids of @span, from its associate to its claim. */
 static bool irq_request(struct mid_window *w, struct mid_span *span,
 			unsigned int n)
 {
@@ -891,7 +891,7 @@ static bool irq_request(struct mid_window *w, struct mid_span *span,
 	       mid_window_dissociate(w, 1, id) == span;
 }
 
-/* Of three ids one comes back; that, or another's, makes a request too. */
+/* Uses two of three ids and gives one back; then a second request uses one id. */
 static bool irq_churn(void *arg)
 {
 	struct mid_window *w = arg;
@@ -931,13 +931,13 @@ static struct kunit_suite irq_suite = {
 };
 
 /* ------------------------------------------------------------------------
- * The random life: every claim, on requests in every state
+ * The random run: every claim, on requests in every state
  */
 
 #define LIVES		512
 #define LIFE_STEPS	200000
 
-enum life { OVER, LIVE, GIVEN_UP };
+enum life { OVER, LIVE, ABANDONED };
 
 struct life_run {
 	struct kunit *test;
@@ -988,7 +988,7 @@ static void life_reset(struct life_run *r)
 		r->of[i].life = OVER;
 }
 
-/* The context that every call should see. */
+/* The request that every call should see. */
 static void *life_ctx(struct life_run *r, unsigned int i)
 {
 	return r->of[i].life == LIVE ? r->of[i].ctx : NULL;
@@ -996,7 +996,7 @@ static void *life_ctx(struct life_run *r, unsigned int i)
 
 static void life_over(struct life_run *r, unsigned int i)
 {
-	r->late += r->of[i].life == GIVEN_UP;
+	r->late += r->of[i].life == ABANDONED;
 	r->of[i].life = OVER;
 }
 
@@ -1027,7 +1027,7 @@ static void life_step(struct life_run *r, unsigned int i)
 		LIFE_EXPECT(r, mid_window_abandon(r->w, epoch, id, wrong, LONG_TIME), 0);
 		LIFE_EXPECT(r, mid_window_abandon(r->w, epoch, id, mine, LONG_TIME), !!ctx);
 		if (ctx)
-			r->of[i].life = GIVEN_UP;
+			r->of[i].life = ABANDONED;
 		break;
 	case 4:
 		LIFE_EXPECT(r, mid_window_reassociate(r->w, epoch, id, wrong), ctx);
@@ -1058,20 +1058,20 @@ static void life_step(struct life_run *r, unsigned int i)
 static void life_check(struct life_run *r)
 {
 	struct mid_window_stats stats = window_stats(r->w);
-	unsigned int i, live = 0, given_up = 0;
+	unsigned int i, live = 0, abandoned = 0;
 
 	for (i = 0; i < LIVES; i++) {
 		live += r->of[i].life == LIVE;
-		given_up += r->of[i].life == GIVEN_UP;
+		abandoned += r->of[i].life == ABANDONED;
 	}
-	LIFE_EXPECT(r, stats.in_use, live + given_up);
-	LIFE_EXPECT(r, stats.abandoned, given_up);
+	LIFE_EXPECT(r, stats.in_use, live + abandoned);
+	LIFE_EXPECT(r, stats.abandoned, abandoned);
 	LIFE_EXPECT(r, stats.late, r->late);
 	LIFE_EXPECT(r, stats.associated - stats.dissociated, live);
 	LIFE_EXPECT(r, mid_window_for_each(r->w, ignore_ctx, NULL), live);
 }
 
-/* An id that was unsent is another's next time: the model forgets such. */
+/* An id that was unsent is used again: the model forgets its first request. */
 static void life_forget(struct life_run *r, u64 id)
 {
 	unsigned int i;

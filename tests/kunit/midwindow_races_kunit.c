@@ -8,14 +8,9 @@
  */
 #include "fixture.h"
 
-/* ------------------------------------------------------------------------
- * Two CPUs
- */
-
 /*
- * A race on a quiet machine is run @max times; on a busy one, where a CPU waits
- * for one that does not run, for one second (or a part of it), and @min times in any
- * case.
+ * A race is run for one second (or a part of it), but at least @min and at most
+ * @max times: on a busy machine one CPU often waits for the other.
  */
 static bool race_again(unsigned int round, unsigned int min, unsigned int max,
 		       unsigned long begin)
@@ -31,9 +26,9 @@ static int window_race_init(struct kunit *test)
 
 /*
  * Both sides reserve, send and claim until a million ids are used, by requests of
- * one to eight of them.  Each also tries to claim the request that the other sent
- * last, so that many are claimed by two at once.  The context of the request whose
- * first id is N is nr_ctx(N).
+ * one to eight ids.  Each side also tries to claim the last request of the other
+ * side, so both sides race for many requests.  The request whose first id is N is
+ * nr_ctx(N).
  */
 #define MILLION	1000000
 
@@ -70,7 +65,7 @@ static bool million_send(struct million *r, int side, struct mid_span *span,
 {
 	unsigned int i;
 
-	/* The context must be known before the id is. */
+	/* The request must be known before its id is. */
 	if (mid_window_associate(r->w, span, charge, nr_ctx(span->first), id,
 				 GFP_KERNEL) || *id + charge > MILLION) {
 		million_wrong(r, true);
@@ -99,7 +94,7 @@ static bool million_step(struct million *r, int side, struct rnd_state *rnd)
 			return false;
 		million_claim(r, side, READ_ONCE(r->last[!side]), false);
 		million_claim(r, side, id, true);
-		/* One in eight goes back first, and is issued again. */
+		/* Some ids are given back, and are issued again. */
 		if (span.n && id % 8 == 0)
 			mid_window_give_back(r->w, &span);
 	}
@@ -129,7 +124,7 @@ static void two_cpus_claim_a_million_ids_exactly_once(struct kunit *test)
 	window_grant(test, MILLION - 1);
 	race(test, run_million, r);
 	sent = r->sent[0] + r->sent[1];
-	kunit_info(test, "%lu requests, CPUs claimed %lu and %lu of each other's\n",
+	kunit_info(test, "%lu requests, the CPUs claimed %lu and %lu of the other side\n",
 		   sent, r->foreign[0], r->foreign[1]);
 	KUNIT_EXPECT_EQ(test, r->wrong, 0);
 	KUNIT_EXPECT_TRUE(test, bitmap_full(r->issued, MILLION));
@@ -142,9 +137,9 @@ static void two_cpus_claim_a_million_ids_exactly_once(struct kunit *test)
 }
 
 /*
- * Rounds of BATCH requests: side 0 fills, both sides do something to each, and
- * what each of them got is compared.  The context of the I-th is nr_ctx(I).  The
- * sides take turns in having a head start, so that the slower one wins, too.
+ * In each round side 0 sends BATCH requests, both sides act on each of them, and
+ * the results of the two sides are compared.  Request number I is nr_ctx(I).  The
+ * sides have a head start in turn, so that the slower one wins, too.
  */
 #define BATCH		1024
 #define HEAD_START	(BATCH / 8)
@@ -161,12 +156,12 @@ struct batch {
 	u32 epoch;
 	u64 id[BATCH];
 	void *got[2][BATCH];
-	u8 reset[BATCH];		/* by the reset's callback */
+	u8 reset[BATCH];		/* calls of the reset's callback */
 	void *(*act[2])(struct batch *b, unsigned int i);
 	void (*judge)(struct batch *b, unsigned int i);
 };
 
-/* One id at a time, for what came back is in pieces. */
+/* Reserves one id at a time: ids that were given back may not be consecutive. */
 static void batch_fill(struct batch *b)
 {
 	struct mid_span span;
@@ -248,7 +243,7 @@ static void *act_unsend(struct batch *b, unsigned int i)
 		nr_ctx(i) : NULL;
 }
 
-/* One side has it, and not both. */
+/* Exactly one side got the request. */
 static void judge_one_has_it(struct batch *b, unsigned int i)
 {
 	void *winner = b->got[0][i] ?: b->got[1][i];
@@ -261,7 +256,7 @@ static void judge_one_has_it(struct batch *b, unsigned int i)
 
 static void expect_even_race(struct batch *b)
 {
-	kunit_info(b->test, "sides won %lu and %lu of %lu\n", b->won[0], b->won[1],
+	kunit_info(b->test, "the sides won %lu and %lu of %lu\n", b->won[0], b->won[1],
 		   (unsigned long)b->rounds * BATCH);
 	KUNIT_EXPECT_EQ(b->test, b->wrong, 0);
 	KUNIT_EXPECT_EQ(b->test, b->won[0] + b->won[1], b->rounds * BATCH);
@@ -281,8 +276,8 @@ static void racing_dissociates_give_each_context_to_one(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, window_stats(b->w).in_use, 0);
 }
 
-/* Who unsends and who dissociates: the ids come back in one case only. */
-static void unsend_racing_a_reply_gives_back_what_it_won(struct kunit *test)
+/* The ids are available again if unsend won, and only then. */
+static void unsend_racing_a_reply_gives_back_the_ids_it_claimed(struct kunit *test)
 {
 	struct batch *b = batch(test, 200);
 
@@ -319,7 +314,7 @@ static void reassociate_racing_dissociate_returns_each_context_once(struct kunit
 	KUNIT_EXPECT_EQ(test, window_stats(b->w).in_use, 0);
 }
 
-/* The claim by a context that was replaced must fail, and leave the new one. */
+/* The claim of a replaced request must fail and leave the new one in flight. */
 static void judge_dissociate_if(struct batch *b, unsigned int i)
 {
 	void *old_ctx = nr_ctx(i), *new_ctx = nr_ctx(i + BATCH), *left;
@@ -345,8 +340,8 @@ static void dissociate_if_racing_reassociate_never_takes_the_new_one(struct kuni
 }
 
 /*
- * Signal, reply and, a jiffy or three later, expiry.  A reply that did not get
- * the context was late or, after the expiry, stale; so the totals are exact.
+ * An abandon races a reply; the quarantine ends one to three jiffies later.  A reply
+ * that did not get the request is late or, after the quarantine, stale.
  */
 static void abandon_late_reply_and_expiry_add_up(struct kunit *test)
 {
@@ -361,7 +356,7 @@ static void abandon_late_reply_and_expiry_add_up(struct kunit *test)
 
 	KUNIT_EXPECT_EQ(test, mid_window_drain(b->w, WINDOW_TIMEOUT), 0);
 	stats = window_stats(b->w);
-	kunit_info(test, "%llu late, %llu after the expiry\n", stats.late,
+	kunit_info(test, "%llu late, %llu after the quarantine\n", stats.late,
 		   stats.stale);
 	KUNIT_EXPECT_EQ(test, stats.late + stats.stale, b->won[0]);
 	KUNIT_EXPECT_EQ(test, stats.unknown, 0);
@@ -371,7 +366,7 @@ static void abandon_late_reply_and_expiry_add_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, stats.dissociated, b->rounds * BATCH);
 }
 
-/* Half of the replies never come: the expiry must find all of these. */
+/* Half of the replies never arrive: each of these quarantines must end by itself. */
 static void *act_dissociate_half(struct batch *b, unsigned int i)
 {
 	return i % 2 ? NULL : act_dissociate(b, i);
@@ -385,7 +380,7 @@ static void judge_half(struct batch *b, unsigned int i)
 	b->won[1] += !!b->got[1][i];
 }
 
-static void expiry_takes_what_no_reply_does(struct kunit *test)
+static void quarantine_ends_for_requests_without_a_reply(struct kunit *test)
 {
 	struct batch *b = batch(test, 200);
 
@@ -399,7 +394,7 @@ static void expiry_takes_what_no_reply_does(struct kunit *test)
 	KUNIT_EXPECT_LT(test, window_stats(b->w).late, b->won[0]);
 }
 
-/* AsyncId noted, or the request is over; and found by it, or by its id. */
+/* Notes the AsyncId and claims by it; fails if the request was claimed before. */
 static void *act_note_async(struct batch *b, unsigned int i)
 {
 	if (mid_window_note_async(b->w, b->epoch, b->id[i], 1 + i))
@@ -419,7 +414,7 @@ static void claims_by_id_and_by_async_id_exclude_each_other(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, window_stats(b->w).in_use, 0);
 }
 
-/* Side 0 resets once each round, side 1 answers all. */
+/* Side 0 resets once in each round; side 1 dissociates all requests. */
 static void count_reset(void *ctx, u64 id, void *arg)
 {
 	struct batch *b = arg;
@@ -460,9 +455,9 @@ static void reset_racing_replies_hands_over_each_context_once(struct kunit *test
 }
 
 /*
- * Side 0 resets while side 1 sends.  What was sent on the old connection is
- * handed over, what comes later is refused, and nothing is left behind; and
- * what side 1 sends on the new connection, while side 0 is still at it, stays.
+ * Side 0 resets while side 1 sends.  The reset gets each request of the old
+ * connection, and later ones are refused.  A request that side 1 sends on the new
+ * connection, before the reset has returned, stays in flight.
  */
 struct reset_race {
 	struct mid_window *w;
@@ -505,7 +500,7 @@ static void reset_race_send(struct reset_race *r)
 	r->wrong += err && err != -ESTALE;
 	r->rounds_cut += err == -ESTALE;
 	if (err) {
-		/* The first request of the new connection: not for the reset. */
+		/* The reset must not get the first request of the new connection. */
 		if (mid_window_reserve(r->w, 1, &span) ||
 		    mid_window_associate(r->w, &span, 1, &r->sent, &id, GFP_KERNEL))
 			r->wrong++;
@@ -548,14 +543,14 @@ static void reset_racing_associates_leaves_none_behind(struct kunit *test)
 
 	r->w = test->priv;
 	race(test, run_reset_race, r);
-	kunit_info(test, "%u of %u resets came in between\n", r->rounds_cut,
+	kunit_info(test, "%u of %u resets interrupted the sender\n", r->rounds_cut,
 		   r->rounds);
 	KUNIT_EXPECT_EQ(test, r->wrong, 0);
 	KUNIT_EXPECT_GT(test, r->rounds_cut, 0);
 	KUNIT_EXPECT_EQ(test, window_stats(r->w).in_use, 0);
 }
 
-/* Side 0 sends letters that it has just written, side 1 reads them. */
+/* Side 0 writes letters and sends them; side 1 reads them. */
 struct letter {
 	unsigned long page[8];
 };
@@ -564,6 +559,7 @@ struct letter_race {
 	struct mid_window *w;
 	atomic_t arrivals;
 	bool done;
+	u64 first;			/* id of this race */
 	unsigned int sent;
 	unsigned long read;
 	unsigned long wrong;
@@ -589,20 +585,20 @@ static void send_letters(struct letter_race *r)
 			WRITE_ONCE(letter->page[i], span.first);
 		if (mid_window_associate(r->w, &span, 1, letter, &id, GFP_KERNEL))
 			r->wrong++;
-		/* It is not written to again before it was answered. */
+		/* A letter is dissociated before it is written again. */
 		if (nr >= ARRAY_SIZE(r->letter) / 2)
 			mid_window_dissociate(r->w, 1,
 					      id - ARRAY_SIZE(r->letter) / 2);
 		cond_resched();
 	}
-	r->sent = nr;
+	r->sent += nr;
 }
 
 static void read_letters(struct letter_race *r)
 {
 	struct letter *letter;
 	unsigned int i;
-	u64 id = 0;
+	u64 id = r->first;
 
 	while (!READ_ONCE(r->done)) {
 		rcu_read_lock();
@@ -613,7 +609,7 @@ static void read_letters(struct letter_race *r)
 			r->read++;
 		}
 		rcu_read_unlock();
-		/* Follow the sender; where it is not yet, try again. */
+		/* Follow the sender, but do not overtake it. */
 		if (letter || id < window_stats(r->w).next)
 			id++;
 		cond_resched();
@@ -624,6 +620,10 @@ static void run_letter_race(void *arg, int side)
 {
 	struct letter_race *r = arg;
 
+	if (side == 0) {
+		r->done = false;
+		r->first = mid_window_next(r->w);
+	}
 	meet(&r->arrivals);
 	if (side == 0) {
 		send_letters(r);
@@ -638,13 +638,13 @@ static void map_sees_a_context_only_when_it_is_fully_written(struct kunit *test)
 	struct letter_race *r = test_alloc(test, sizeof(*r));
 
 	r->w = test->priv;
-	race(test, run_letter_race, r);
+	race_until(r->read > 10, test, run_letter_race, r);
 	kunit_info(test, "%lu of %u letters were read\n", r->read, r->sent);
 	KUNIT_EXPECT_EQ(test, r->wrong, 0);
 	KUNIT_EXPECT_GT(test, r->read, 10);
 }
 
-/* Both sides want spans of a window that has too few for both. */
+/* The window has too few ids for both sides. */
 struct scarce_race {
 	struct mid_window *w;
 	atomic_t arrivals;
@@ -667,7 +667,7 @@ static void run_scarce_race(void *arg, int side)
 	prandom_seed_state(&rnd, seed + side);
 	meet(&r->arrivals);
 	for (round = 0; race_again(round, 100, SCARCE_ROUNDS, begin); round++) {
-		/* Side 0 is greedy, and must not starve. */
+		/* Side 0 needs all ids at once, and must not starve. */
 		n = side ? 1 + random_below(&rnd, 3) : SCARCE_CREDITS;
 		if (mid_window_reserve_wait(r->w, n, &span, WINDOW_TIMEOUT)) {
 			WRITE_ONCE(r->wrong, r->wrong + 1);
@@ -686,7 +686,7 @@ static void run_scarce_race(void *arg, int side)
 	}
 }
 
-static void greedy_and_modest_both_have_their_turn(struct kunit *test)
+static void large_and_small_requests_are_both_served(struct kunit *test)
 {
 	struct scarce_race *r = test_alloc(test, sizeof(*r));
 
@@ -695,14 +695,14 @@ static void greedy_and_modest_both_have_their_turn(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, r->wrong, 0);
 	KUNIT_EXPECT_GE(test, r->served[0], 100);
 	KUNIT_EXPECT_GE(test, r->served[1], 100);
-	kunit_info(test, "%lu large and %lu small spans, %llu times somebody waited\n",
+	kunit_info(test, "%lu large and %lu small spans, %llu waits\n",
 		   r->served[0], r->served[1], window_stats(r->w).exhausted);
 	expect_available(test, SCARCE_CREDITS);
 }
 
 /*
- * Side 1 waits for one id; side 0 kills it and grants the id, in this order or
- * the other.  Either side 1 has the id or it is there for the next one.
+ * Side 1 waits for one id; side 0 kills it and grants the id, in either order.
+ * Either side 1 gets the id, or the id is available for the next request.
  */
 #define KILL_ROUNDS	20000
 
@@ -727,7 +727,7 @@ static void kill_race_wait(struct kill_race *r)
 	r->killed += !!err;
 	meet(&r->arrivals);
 	flush_signals(current);
-	/* What it did not get must be there, and no more. */
+	/* An id that it did not get must be available, and no other. */
 	if (err && mid_window_reserve(r->w, 1, &span))
 		r->wrong++;
 	r->wrong += mid_window_credits(r->w) != 0;
@@ -787,7 +787,7 @@ static void killed_waiter_loses_no_id(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, window_stats(r->w).waiters, 0);
 }
 
-/* Destroy, in the moment when its waiters are killed or leave. */
+/* The window is destroyed while its waiters are killed or leave. */
 #define DESTROY_ROUNDS	50
 
 static void destroy_racing_a_killed_waiter_is_safe(struct kunit *test)
@@ -811,16 +811,16 @@ static void destroy_racing_a_killed_waiter_is_safe(struct kunit *test)
 static struct kunit_case race_cases[] = {
 	KUNIT_CASE_SLOW(two_cpus_claim_a_million_ids_exactly_once),
 	KUNIT_CASE(racing_dissociates_give_each_context_to_one),
-	KUNIT_CASE(unsend_racing_a_reply_gives_back_what_it_won),
+	KUNIT_CASE(unsend_racing_a_reply_gives_back_the_ids_it_claimed),
 	KUNIT_CASE(reassociate_racing_dissociate_returns_each_context_once),
 	KUNIT_CASE(dissociate_if_racing_reassociate_never_takes_the_new_one),
 	KUNIT_CASE_SLOW(abandon_late_reply_and_expiry_add_up),
-	KUNIT_CASE(expiry_takes_what_no_reply_does),
+	KUNIT_CASE(quarantine_ends_for_requests_without_a_reply),
 	KUNIT_CASE(claims_by_id_and_by_async_id_exclude_each_other),
 	KUNIT_CASE(reset_racing_replies_hands_over_each_context_once),
 	KUNIT_CASE(reset_racing_associates_leaves_none_behind),
 	KUNIT_CASE(map_sees_a_context_only_when_it_is_fully_written),
-	KUNIT_CASE(greedy_and_modest_both_have_their_turn),
+	KUNIT_CASE(large_and_small_requests_are_both_served),
 	KUNIT_CASE(killed_waiter_loses_no_id),
 	KUNIT_CASE(destroy_racing_a_killed_waiter_is_safe),
 	{}
