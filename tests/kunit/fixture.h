@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * fixture.h - what the KUnit test modules share
+ * fixture.h - fixtures and helpers of the KUnit test modules
  *
  * There are three fixtures.  A *mirror* is an atlas and a model of it, for the
  * tests of single calls.  A *fixture* is an atlas and the tasks that wait for its

@@ -934,12 +934,12 @@ static struct kunit_suite irq_suite = {
  * The random run: every claim, on requests in every state
  */
 
-#define LIVES		512
-#define LIFE_STEPS	200000
+#define REQUESTS	512
+#define RANDOM_STEPS	200000
 
-enum life { OVER, LIVE, ABANDONED };
+enum state { ENDED, LIVE, ABANDONED };
 
-struct life_run {
+struct random_run {
 	struct kunit *test;
 	struct mid_window *w;
 	struct rnd_state rnd;
@@ -947,25 +947,25 @@ struct life_run {
 	u32 epoch;
 	u64 late;
 	struct {
-		enum life life;
+		enum state state;
 		void *ctx;
 		u32 epoch;
 		u64 id;
 		u64 async_id;	/* 0: none */
-	} of[LIVES];
+	} of[REQUESTS];
 };
 
-static void life_expect(struct life_run *r, const char *call, unsigned long got,
-			unsigned long expected)
+static void random_expect(struct random_run *r, const char *call, unsigned long got,
+			  unsigned long expected)
 {
 	KUNIT_ASSERT_EQ_MSG(r->test, got, expected, "%s at step %lu, seed %u",
 			    call, r->step, seed);
 }
 
-#define LIFE_EXPECT(r, call, expected)					\
-	life_expect(r, #call, (unsigned long)(call), (unsigned long)(expected))
+#define CALL_EXPECT(r, call, expected)					\
+	random_expect(r, #call, (unsigned long)(call), (unsigned long)(expected))
 
-static void life_begin(struct life_run *r, unsigned int i)
+static void random_begin(struct random_run *r, unsigned int i)
 {
 	struct mid_span span;
 	unsigned int charge = 1 + random_below(&r->rnd, 4);
@@ -976,154 +976,154 @@ static void life_begin(struct life_run *r, unsigned int i)
 	r->of[i].id = window_associate(r->test, &span, charge, r->of[i].ctx);
 	r->of[i].epoch = r->epoch;
 	r->of[i].async_id = 0;
-	r->of[i].life = LIVE;
+	r->of[i].state = LIVE;
 }
 
-static void life_reset(struct life_run *r)
+static void random_reset(struct random_run *r)
 {
 	unsigned int i;
 
 	r->epoch = mid_window_reset(r->w, NULL, NULL);
-	for (i = 0; i < LIVES; i++)
-		r->of[i].life = OVER;
+	for (i = 0; i < REQUESTS; i++)
+		r->of[i].state = ENDED;
 }
 
 /* The request that every call should see. */
-static void *life_ctx(struct life_run *r, unsigned int i)
+static void *random_ctx(struct random_run *r, unsigned int i)
 {
-	return r->of[i].life == LIVE ? r->of[i].ctx : NULL;
+	return r->of[i].state == LIVE ? r->of[i].ctx : NULL;
 }
 
-static void life_over(struct life_run *r, unsigned int i)
+static void random_end(struct random_run *r, unsigned int i)
 {
-	r->late += r->of[i].life == ABANDONED;
-	r->of[i].life = OVER;
+	r->late += r->of[i].state == ABANDONED;
+	r->of[i].state = ENDED;
 }
 
-static void life_step(struct life_run *r, unsigned int i)
+static void random_step(struct random_run *r, unsigned int i)
 {
-	void *ctx = life_ctx(r, i), *wrong = nr_ctx(r->step), *mine = r->of[i].ctx;
+	void *ctx = random_ctx(r, i), *wrong = nr_ctx(r->step), *mine = r->of[i].ctx;
 	u64 id = r->of[i].id, async_id = r->of[i].async_id;
 	u32 epoch = r->of[i].epoch;
 
 	switch (random_below(&r->rnd, 10)) {
 	case 0:
-		LIFE_EXPECT(r, mid_window_dissociate(r->w, epoch, id), ctx);
-		life_over(r, i);
+		CALL_EXPECT(r, mid_window_dissociate(r->w, epoch, id), ctx);
+		random_end(r, i);
 		break;
 	case 1:
-		LIFE_EXPECT(r, mid_window_dissociate_if(r->w, epoch, id, wrong), 0);
-		LIFE_EXPECT(r, mid_window_dissociate_if(r->w, epoch, id, mine), !!ctx);
+		CALL_EXPECT(r, mid_window_dissociate_if(r->w, epoch, id, wrong), 0);
+		CALL_EXPECT(r, mid_window_dissociate_if(r->w, epoch, id, mine), !!ctx);
 		if (ctx)
-			r->of[i].life = OVER;
+			r->of[i].state = ENDED;
 		break;
 	case 2:
-		LIFE_EXPECT(r, mid_window_unsend(r->w, epoch, id, wrong), 0);
-		LIFE_EXPECT(r, mid_window_unsend(r->w, epoch, id, mine), !!ctx);
+		CALL_EXPECT(r, mid_window_unsend(r->w, epoch, id, wrong), 0);
+		CALL_EXPECT(r, mid_window_unsend(r->w, epoch, id, mine), !!ctx);
 		if (ctx)
-			r->of[i].life = OVER;
+			r->of[i].state = ENDED;
 		break;
 	case 3:
-		LIFE_EXPECT(r, mid_window_abandon(r->w, epoch, id, wrong, LONG_TIME), 0);
-		LIFE_EXPECT(r, mid_window_abandon(r->w, epoch, id, mine, LONG_TIME), !!ctx);
+		CALL_EXPECT(r, mid_window_abandon(r->w, epoch, id, wrong, LONG_TIME), 0);
+		CALL_EXPECT(r, mid_window_abandon(r->w, epoch, id, mine, LONG_TIME), !!ctx);
 		if (ctx)
-			r->of[i].life = ABANDONED;
+			r->of[i].state = ABANDONED;
 		break;
 	case 4:
-		LIFE_EXPECT(r, mid_window_reassociate(r->w, epoch, id, wrong), ctx);
+		CALL_EXPECT(r, mid_window_reassociate(r->w, epoch, id, wrong), ctx);
 		r->of[i].ctx = wrong;
 		break;
 	case 5:
 		if (!ctx || async_id)
 			break;
 		async_id = 1 + r->step;
-		LIFE_EXPECT(r, mid_window_note_async(r->w, epoch, id, async_id), 0);
+		CALL_EXPECT(r, mid_window_note_async(r->w, epoch, id, async_id), 0);
 		r->of[i].async_id = async_id;
 		break;
 	case 6:
 		if (!async_id)
 			break;
-		LIFE_EXPECT(r, mid_window_dissociate_async(r->w, epoch, async_id), ctx);
-		life_over(r, i);
+		CALL_EXPECT(r, mid_window_dissociate_async(r->w, epoch, async_id), ctx);
+		random_end(r, i);
 		break;
 	case 7:
 		if (async_id)
-			LIFE_EXPECT(r, mid_window_map_async(r->w, epoch, async_id), ctx);
+			CALL_EXPECT(r, mid_window_map_async(r->w, epoch, async_id), ctx);
 		break;
 	default:
-		LIFE_EXPECT(r, mid_window_map(r->w, epoch, id), ctx);
+		CALL_EXPECT(r, mid_window_map(r->w, epoch, id), ctx);
 	}
 }
 
-static void life_check(struct life_run *r)
+static void random_check(struct random_run *r)
 {
 	struct mid_window_stats stats = window_stats(r->w);
 	unsigned int i, live = 0, abandoned = 0;
 
-	for (i = 0; i < LIVES; i++) {
-		live += r->of[i].life == LIVE;
-		abandoned += r->of[i].life == ABANDONED;
+	for (i = 0; i < REQUESTS; i++) {
+		live += r->of[i].state == LIVE;
+		abandoned += r->of[i].state == ABANDONED;
 	}
-	LIFE_EXPECT(r, stats.in_use, live + abandoned);
-	LIFE_EXPECT(r, stats.abandoned, abandoned);
-	LIFE_EXPECT(r, stats.late, r->late);
-	LIFE_EXPECT(r, stats.associated - stats.dissociated, live);
-	LIFE_EXPECT(r, mid_window_for_each(r->w, ignore_ctx, NULL), live);
+	CALL_EXPECT(r, stats.in_use, live + abandoned);
+	CALL_EXPECT(r, stats.abandoned, abandoned);
+	CALL_EXPECT(r, stats.late, r->late);
+	CALL_EXPECT(r, stats.associated - stats.dissociated, live);
+	CALL_EXPECT(r, mid_window_for_each(r->w, ignore_ctx, NULL), live);
 }
 
 /* An id that was unsent is used again: the model forgets its first request. */
-static void life_forget(struct life_run *r, u64 id)
+static void random_forget(struct random_run *r, u64 id)
 {
 	unsigned int i;
 
-	for (i = 0; i < LIVES; i++)
-		if (r->of[i].life == OVER && r->of[i].id == id)
+	for (i = 0; i < REQUESTS; i++)
+		if (r->of[i].state == ENDED && r->of[i].id == id)
 			r->of[i].epoch = 0;
 }
 
-static void random_lives_agree_with_the_model(struct kunit *test)
+static void random_claims_agree_with_the_model(struct kunit *test)
 {
-	struct life_run *r = test_alloc(test, sizeof(*r));
+	struct random_run *r = test_alloc(test, sizeof(*r));
 	unsigned int i;
 
 	r->test = test;
 	r->w = test->priv;
 	r->epoch = mid_window_epoch(r->w);
 	prandom_seed_state(&r->rnd, seed);
-	for (r->step = 0; r->step < LIFE_STEPS; r->step++) {
-		i = random_below(&r->rnd, LIVES);
-		if (r->of[i].life == OVER && random_below(&r->rnd, 2)) {
-			life_begin(r, i);
-			life_forget(r, r->of[i].id);
+	for (r->step = 0; r->step < RANDOM_STEPS; r->step++) {
+		i = random_below(&r->rnd, REQUESTS);
+		if (r->of[i].state == ENDED && random_below(&r->rnd, 2)) {
+			random_begin(r, i);
+			random_forget(r, r->of[i].id);
 		} else {
-			life_step(r, i);
+			random_step(r, i);
 		}
 		if (r->step % 1024 == 0) {
-			life_check(r);
+			random_check(r);
 			cond_resched();
 		}
 		if (!random_below(&r->rnd, 20000))
-			life_reset(r);
+			random_reset(r);
 	}
 	kunit_info(test, "%lu steps, %u connections, seed %u\n", r->step, r->epoch,
 		   seed);
 	KUNIT_EXPECT_GT(test, r->epoch, 3);
 }
 
-static struct kunit_case life_cases[] = {
-	KUNIT_CASE(random_lives_agree_with_the_model),
+static struct kunit_case random_cases[] = {
+	KUNIT_CASE(random_claims_agree_with_the_model),
 	{}
 };
 
-static struct kunit_suite life_suite = {
+static struct kunit_suite random_suite = {
 	.name = "midwindow_random",
 	.init = window_init,
 	.exit = window_exit,
-	.test_cases = life_cases,
+	.test_cases = random_cases,
 };
 
 kunit_test_suites(&flight_suite, &epoch_suite, &async_suite, &abandon_suite,
-		  &end_suite, &irq_suite, &life_suite);
+		  &end_suite, &irq_suite, &random_suite);
 
 MODULE_DESCRIPTION("KUnit tests of the lifecycle of requests in a MessageId window");
 MODULE_LICENSE("GPL");

@@ -542,7 +542,7 @@ static void reset_racing_associates_leaves_none_behind(struct kunit *test)
 	struct reset_race *r = test_alloc(test, sizeof(*r));
 
 	r->w = test->priv;
-	race(test, run_reset_race, r);
+	race_until(r->rounds_cut, test, run_reset_race, r);
 	kunit_info(test, "%u of %u resets interrupted the sender\n", r->rounds_cut,
 		   r->rounds);
 	KUNIT_EXPECT_EQ(test, r->wrong, 0);
@@ -778,7 +778,7 @@ static void killed_waiter_loses_no_id(struct kunit *test)
 	struct kill_race *r = test_alloc(test, sizeof(*r));
 
 	r->w = negotiated(test, 0);
-	race(test, run_kill_race, r);
+	race_until(r->killed && r->killed < r->rounds, test, run_kill_race, r);
 	kunit_info(test, "%u of %u were killed first, seed %u\n", r->killed,
 		   r->rounds, seed);
 	KUNIT_EXPECT_EQ(test, r->wrong, 0);
