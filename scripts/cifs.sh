@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# cifs.sh [PART...]: the kernel's own SMB client on midatlas, beside the one it comes
-# with, both in one UML run against a real smbd. See clients/cifs/README.md.
+# cifs.sh [PART...]: tests the kernel's SMB client in two variants, stock and converted to
+# midatlas, in one UML guest against a real smbd. See clients/cifs/README.md.
 #
-#	short	the converted one mounts, writes, compares, unmounts; for "make check"
-#	work	ten dialects and securities: fio with verification, dbench, a tree
-#	faults	server killed, stopped; processes killed; unmount under load
-#	speed	throughput of both, in turn
-#	many	what a small read costs beside thousands of requests that wait
-#	checked	work and faults, both, under the kernel's sanitizers (scripts/kernel/kasan.config)
+#	short	converted only: mount, write, compare, unmount; for "make check"
+#	work	ten dialects with signing and encryption: verified fio, dbench, a tree
+#	faults	server killed or stopped, processes killed, unmount under load
+#	speed	throughput, the variants in turn
+#	many	cost of a small read beside thousands of pending requests
+#	checked	work and faults, under KASAN and others (scripts/kernel/kasan.config)
 #
-# Without PART: all but short. DIALECTS in the environment takes some of those of work.
+# Without PART: all but short. DIALECTS selects dialects of work.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -27,19 +27,18 @@ out=$cache/cifs-results
 # results PATTERN: the lines of the guest's results that match
 results() { sed -n 's/^= //p' "$work/console.log" | grep -E "$1" || true; }
 
-# value VARIANT KEY: its last result
+# value VARIANT KEY: the last result
 value() { results "^$1 $2 " | tail -n 1 | cut -d ' ' -f 3-; }
 
 fault() { wrong+=("$part: $*"); }
 
-# What the kernel had to complain about while VARIANT was loaded
+# complaints VARIANT: the problems that the kernel logged while VARIANT was loaded
 complaints() {
 	awk -v variant="$1" 'FNR == NR { complaint[$0]; next }
 		/^@ variant / { now = $3 } now == variant && $0 in complaint' "$work/complaints" "$work/console.log"
 }
 
-# guest SECONDS [NAME=VALUE...]: runs the part; the verdict is ours, since the stock
-# client is not ours to mend
+# guest SECONDS [NAME=VALUE...]: runs the part. Only the converted client is judged.
 guest() {
 	local limit=$1
 
@@ -50,10 +49,10 @@ guest() {
 	grep -aq '^@ done' "$work/console.log" || fault "the guest failed or took over $limit s"
 	[ "$(value converted unaccounted)" = 0 ] || fault "$(value converted unaccounted) requests unaccounted for"
 	[ "$(value converted leaks)" = 0 ] || fault "$(value converted leaks) objects leaked"
-	[ -z "$(complaints converted)" ] || fault "the kernel complained about the converted cifs"
+	[ -z "$(complaints converted)" ] || fault "the kernel logged a problem with the converted cifs"
 }
 
-# side_by_side KEY-PATTERN: both variants' results, a line for each key
+# side_by_side KEY-PATTERN: a line for each key, with both results
 side_by_side() {
 	local key
 
@@ -82,15 +81,15 @@ run_faults() {
 	[ -z "$(results '^converted .*:(verify_errors|mounts_left) [^0]')" ] || fault "data was lost or a mount left"
 }
 
-# spread: the median of the numbers on stdin, between the least and the most
+# spread: median, minimum and maximum of the numbers on stdin
 spread() { sort -g | awk '{ v[NR] = $1 } END { printf "%s (%s-%s)", v[int((NR + 1) / 2)], v[1], v[NR] }'; }
 
 median() { spread | cut -d ' ' -f 1; }
 
-# rates VARIANT KEY: all its rates, of all runs
+# rates VARIANT KEY: the rates of all runs
 rates() { results "^$1 $2:" | cut -d ' ' -f 3; }
 
-# ratios KEY: for each run, what converted did of what stock did
+# ratios KEY: converted/stock, for each run
 ratios() {
 	results " $1:" | awk '{ n[$1, $2] += $3; run[$2] }
 		END { for (r in run) print n["converted", r] / n["stock", r] }'
@@ -100,16 +99,16 @@ run_speed() {
 	local key ratio
 
 	guest $((60 + runs * 360)) RUNS=$runs
-	echo "Operations a second, median, and the least and the most, of all; converted/stock, of $runs runs:"
-	printf '  %-14s%22s%22s%27s\n' '' stock converted ratio
+	echo "Operations per second: median (minimum-maximum), and the ratio of $runs runs:"
+	printf '  %-14s%22s%22s%27s\n' '' stock converted converted/stock
 	for key in fio:1.0 fio:3.1.1 dbench:1.0 dbench:3.1.1; do
 		printf '  %-14s%22s%22s%27s\n' $key "$(rates stock $key | spread)" "$(rates converted $key | spread)" "$(ratios $key | spread)"
 		ratio=$(ratios $key | median)
-		awk "BEGIN { exit !($ratio >= 0.98) }" || fault "$key runs at $ratio of stock's speed"
+		awk "BEGIN { exit !($ratio >= 0.98) }" || fault "$key: $ratio of the speed of stock"
 	done
 }
 
-# What a reply costs cifsd beside 1000 requests, against beside 50
+# growth VARIANT KIND: CPU time of cifsd per reply, with 1000 pending requests relative to 50
 growth() {
 	awk -v a="$(value "$1" "many:$2:1000" | cut -d ' ' -f 4)" -v b="$(value "$1" "many:$2:50" | cut -d ' ' -f 4)" \
 		'BEGIN { printf "%.2f", b ? a / b : 99 }'
@@ -120,22 +119,22 @@ run_many() {
 
 	guest 2400 COUNTS="${counts// /:}" MOST_LOCKS=$most_locks READS=$reads
 	results ':' | sed -n 's/^\([a-z]*\) many:\([a-z]*\):\([0-9.]*\):\([0-9]*\) \(.*\)/\2 \3 \1 \4 \5/p' >"$out/many.txt"
-	echo "A read of 4 KiB beside so many that wait (ns: median, p99, average; cifsd's CPU per reply):"
+	echo "A read of 4 KiB beside pending requests (ns: median, p99, average; CPU of cifsd per reply):"
 	sed 's/^/  /' "$out/many.txt" | column -t
 	gnuplot -e "dir='$out'" "$top/clients/cifs/many.gp"
-	say "the table and its plot are $out/many.txt and $out/many.svg"
+	say "table: $out/many.txt, plot: $out/many.svg"
 	for kind in notify:3.1.1 lock:3.1.1; do
 		for variant in stock converted; do
-			say "$kind, $variant: a reply beside 1000 costs $(growth $variant $kind) of one beside 50"
+			say "$kind, $variant: a reply with 1000 pending costs $(growth $variant $kind) times one with 50"
 		done
-		awk "BEGIN { exit !($(growth converted $kind) <= 1.2) }" || fault "$kind: replies get dearer with what is in flight"
+		awk "BEGIN { exit !($(growth converted $kind) <= 1.2) }" || fault "$kind: the cost of a reply grows with the requests in flight"
 	done
 }
 
-# In a process of its own, for it has another kernel
+# In another process, because it uses another kernel
 run_checked() {
 	CONFIG=$top/scripts/kernel/kasan.config DIALECTS=${DIALECTS:-1.0 2.1 3.1.1,seal} "$0" work faults ||
-		fault "the sanitizers have found something"
+		fault "the sanitizers report problems"
 }
 
 for dialect in $dialects; do
@@ -148,7 +147,7 @@ kernel=$("$top/scripts/kernel.sh")
 workdir cifs
 mkdir -p "$out"
 build_modules "$kernel"
-cp "$("$top/scripts/cifs-module.sh" "$kernel" "$work")" "$work/"
+cp "$("$top/clients/cifs/module.sh" "$kernel" "$work")" "$work/"
 gcc -O2 -pthread -o "$work/hold" "$top/clients/cifs/hold.c"
 for part; do
 	declare -F "run_$part" >/dev/null || die "no part '$part': short, work, faults, speed, many or checked"

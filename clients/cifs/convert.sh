@@ -1,14 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# cifs-convert.sh TREE DIR: puts a copy of the cifs of kernel tree TREE into DIR,
-# converted to midatlas. See clients/cifs/README.md.
+# convert.sh TREE DIR: copies fs/smb of the kernel tree TREE to DIR and converts its cifs
+# to midatlas. See README.md.
 #
-# DIR appears when all went well. Of the semantic patches each rule has to find
-# something to change, and of the old way nothing may be left: else the tree is of
-# a version that the patches do not know.
+# DIR is created only if every rule of the semantic patches has matched and nothing of
+# the old queue is left. Otherwise the patches are not for this version.
 
-. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/../../scripts/lib.sh"
 
 tree=$(realpath "$1") dir=$2
 patches='state issue find claim cancel reset show'
@@ -22,13 +21,13 @@ refuse() {
 
 rules() { sed -n 's/^@\([a-z0-9_]\{1,\}\)@$/\1/p' "$1"; }
 
-# The rules of a semantic patch, and one after each that says when it applied
+# with_witnesses PATCH: adds a rule after each rule that reports when it has matched
 with_witnesses() {
 	cat "$1"
 	rules "$1" | sed 's/.*/@script:python depends on &@\n@@\nprint("applied &")/'
 }
 
-# apply PATCH: to all that may have to do with it
+# apply PATCH: to all files that use the old queue
 apply() {
 	local patch=$top/clients/cifs/$1.cocci log=$work/$1.log missing
 
