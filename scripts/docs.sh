@@ -1,44 +1,62 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# docs.sh [DIR]: renders the documentation into DIR (Documentation/output), html/
-# by Sphinx and man9/ by kernel-doc, both with the kernel tree's own tools.
+# docs.sh [DIR]                 builds the documentation in DIR (Documentation/output), with
+#                               the tools of the kernel tree: html/ and man9/
+# docs.sh man KERNEL-DOC DIR    writes only the man pages, into DIR
 #
-# It fails if Sphinx, kernel-doc or groff has anything to say, if a page names a
-# function of ours that no page describes, if an exported symbol has no man page, or
-# if the code in the README is not the sample's.
+# It fails on any warning of Sphinx, kernel-doc or groff, if a page links to a function of
+# ours that no page describes, if an exported function has no man page, and if code in
+# README.md is not in samples/loopback.c.
 
 . "$(dirname "$0")/lib.sh"
 
-out=${1:-$top/Documentation/output}
+cd "$top"
+mapfile -t exporting < <(grep -l '^EXPORT_SYMBOL_GPL' -- *.c)
 
-# Who exports it, has it documented
-exporting() { (cd "$top" && grep -l '^EXPORT_SYMBOL_GPL' -- *.c); }
-exported() { (cd "$top" && sed -n 's/^EXPORT_SYMBOL_GPL(\(.*\));$/\1/p' ./*.c); }
+# man_pages KERNEL-DOC DIR: splits the output of any kernel's kernel-doc into one page for
+# each exported function. kernel-doc's SEE ALSO also lists functions without a page.
+man_pages() {
+	local file
+
+	for file in "${exporting[@]}"; do
+		"$1" -man -export "$file" | awk -v dir="$2" '
+			/^\.TH / { names[++n] = substr($2, 2, length($2) - 2); page = dir "/" names[n] ".9" }
+			/^\.SH "?SEE ALSO/ { page = "" }
+			page { print >page }
+			END {
+				for (i = 1; i <= n; i++) {
+					page = dir "/" names[i] ".9"
+					print ".SH \"SEE ALSO\"" >page
+					for (j = 1; j <= n; j++)
+						if (j != i)
+							print "\\fB" names[j] "\\fR(9)" (j + (i == n) < n ? "," : "") >page
+				}
+			}' || return
+	done
+}
 
 render_html() {
 	rm -rf "$out/html"
 	srctree=$tree PYTHONDONTWRITEBYTECODE=1 sphinx-build -q -j auto -n -W --keep-going -b html \
 		-d "$work/doctrees" "$top/Documentation" "$out/html" >"$work/sphinx.log" 2>&1 ||
-		{ cat "$work/sphinx.log" >&2; die "Sphinx is not content with the documentation"; }
+		{ cat "$work/sphinx.log" >&2; die "Sphinx reports problems"; }
 }
 
-# A name that the kernel's automarkup took for ours and found nowhere
+exported() { sed -n 's/^EXPORT_SYMBOL_GPL(\(.*\));$/\1/p' "${exporting[@]}"; }
+
+# Names of ours that the kernel's automarkup could not resolve
 dead_links() {
 	grep -rhoP --include='*.html' 'broken_xref[^>]*><span class="pre">\K[^<]*' "$out/html" |
 		sort -u | grep -E '\bmid_(atlas|window)' || true
 }
 
 render_man() {
-	local files
-
-	mapfile -t files < <(exporting)
 	rm -rf "$out/man9"
 	mkdir -p "$out/man9"
-	(cd "$top" && python3 "$tree/scripts/kernel-doc" -none -Wall -Werror "${files[@]}" &&
-		scripts/man-pages.py "$tree/scripts/kernel-doc" "$out/man9" "${files[@]}") \
-		>"$work/kernel-doc.log" 2>&1 ||
-		{ cat "$work/kernel-doc.log" >&2; die "kernel-doc is not content with the sources"; }
+	{ python3 "$tree/scripts/kernel-doc" -none -Wall -Werror "${exporting[@]}" &&
+		man_pages "$tree/scripts/kernel-doc" "$out/man9"; } >"$work/kernel-doc.log" 2>&1 ||
+		{ cat "$work/kernel-doc.log" >&2; die "kernel-doc reports problems"; }
 }
 
 missing_pages() {
@@ -51,21 +69,27 @@ missing_pages() {
 
 bad_pages() { groff -man -Tutf8 -K utf8 -ww -z "$out"/man9/*.9 2>&1; }
 
-# Lines of C in the README that are not the sample's
-# shellcheck disable=SC2016  # these are Markdown's
-typed_off() { sed -n '/^```c$/,/^```$/{//!p}' "$top/README.md" | grep -vxFf "$top/samples/loopback.c" || true; }
+# Lines of C in README.md that the sample does not have
+# shellcheck disable=SC2016  # the backquotes are Markdown
+not_in_sample() { sed -n '/^```c$/,/^```$/{//!p}' README.md | grep -vxFf samples/loopback.c || true; }
 
 none() { [ -z "$2" ] || die "$1: ${2//$'\n'/, }"; }
 
+if [ "${1:-}" = man ]; then
+	mkdir -p "$3"
+	man_pages "$2" "$3"
+	exit
+fi
+out=$(realpath -m "${1:-Documentation/output}")
 need sphinx-build:python3-sphinx /usr/share/doc/python3-sphinx-rtd-theme:python3-sphinx-rtd-theme \
 	groff:groff-base python3:python3
 workdir docs
 tree=$("$top/scripts/source.sh")
 mkdir -p "$out"
-none "README.md has code that samples/loopback.c has not" "$(typed_off)"
+none "code in README.md that samples/loopback.c does not have" "$(not_in_sample)"
 render_html
 none "no page describes" "$(dead_links)"
 render_man
 none "no man page for" "$(missing_pages)"
-none "groff says" "$(bad_pages)"
+none "groff reports" "$(bad_pages)"
 say "$(find "$out/html" -name '*.html' | wc -l) pages, $(find "$out/man9" -name '*.9' | wc -l) man pages in $out"
