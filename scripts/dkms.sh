@@ -1,26 +1,25 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# dkms.sh stage DIR    puts what dkms builds the modules from into DIR
-# dkms.sh install      has dkms build and install them for the kernel that runs
-#                      here (KERNEL=... for another, "all" for each with headers)
-# dkms.sh uninstall    undoes that for all kernels, and leaves nothing
-# dkms.sh check        builds for each kernel with headers, and a client with what
-#                      dkms has kept, in folders of its own
+# dkms.sh stage DIR    copies the sources that dkms builds the modules from to DIR
+# dkms.sh install      installs them for the running kernel with dkms (KERNEL=... for
+#                      another one, KERNEL=all for each with headers)
+# dkms.sh uninstall    removes them for all kernels
+# dkms.sh check        in private directories: builds for each kernel with headers, and
+#                      then a client with the Module.symvers that dkms has kept
 
 . "$(dirname "$0")/lib.sh"
 
-# The name and the version stand in dkms.conf only.
+# The name and the version are in dkms.conf only.
 setting() { sed -n "s/^$1=\"\(.*\)\"$/\1/p" "$top/dkms.conf"; }
 
-# The sources of the modules by name, all headers: neither tests nor samples
+# Neither tests nor samples
 stage() {
-	local dir=$1 sources
-
-	mapfile -t sources < <(setting 'BUILT_MODULE_NAME.*')
-	mkdir -p "$dir"
-	(cd "$top" && find -- *.h "${sources[@]/%/.c}" Kbuild dkms.conf atlas compat packaging/dkms-post-build.sh \
-		-type f -print0 | tar -c --null -T -) | tar -x --no-same-owner -C "$dir"
+	mkdir -p "$1"
+	{
+		own_sources
+		find "$top"/*.h "$top"/{Kbuild,dkms.conf,packaging/dkms-post-build.sh,compat} -type f
+	} | sed "s|^$top/||" | sort -u | tar -C "$top" -c -T - | tar -x --no-same-owner -C "$1"
 }
 
 kernels() {
@@ -34,16 +33,12 @@ install_all() {
 	local kernel
 
 	need dkms:dkms make:make gcc:gcc
-	[ ! -e "$source" ] || die "$source exists: 'make dkms-uninstall' (or remove the package midatlas-dkms) first"
-	for kernel in $(kernels); do
-		[ -e "/lib/modules/$kernel/build/Makefile" ] ||
-			die "no headers for Linux $kernel: install linux-headers-$kernel first, or name another as KERNEL=..."
-	done
+	[ ! -e "$source" ] || die "$source exists: first run 'make dkms-uninstall', or remove the package midatlas-dkms"
 	stage "$source"
 	for kernel in $(kernels); do
 		if ! dkms install "$id" -k "$kernel" >&2; then
 			uninstall_all
-			die "dkms could not install $id for Linux $kernel, nothing is left of it"
+			die "dkms cannot install $id for Linux $kernel: all of it was removed again"
 		fi
 	done
 }
@@ -53,7 +48,7 @@ uninstall_all() {
 	rm -rf "$source"
 }
 
-# A client has nothing of ours but a header and the Module.symvers.
+# A client gets nothing but the header and the Module.symvers.
 build_client() {
 	local build=/lib/modules/$1/build symvers
 
@@ -62,8 +57,8 @@ build_client() {
 	cp "$top/midatlas.h" "$work/include/"
 	cp "$top"/samples/*.[ch] "$top/samples/Kbuild" "$work/client-$1/"
 	make -C "$build" M="$work/client-$1" KCFLAGS="-I$work/include" KBUILD_EXTRA_SYMBOLS="$symvers" modules \
-		>"$work/client-$1.log" 2>&1 || { cat "$work/client-$1.log" >&2; die "no client can be built for Linux $1"; }
-	! grep -iE 'warning:|error:' "$work/client-$1.log" >&2 || die "a client's build for Linux $1 has something to say"
+		>"$work/client-$1.log" 2>&1 || { cat "$work/client-$1.log" >&2; die "the client does not build for Linux $1"; }
+	! grep -iE 'warning:|error:' "$work/client-$1.log" >&2 || die "warnings from the client's build for Linux $1"
 }
 
 check_all() {
@@ -88,12 +83,10 @@ source=/usr/src/${id/\//-}
 case "$*" in
 'stage '?*) stage "$2" ;;
 install | uninstall)
-	[ "$(id -u)" -eq 0 ] || die "not root: sudo make dkms-$1"
-	if [ "$1" = uninstall ] && [ ! -e "$source" ]; then
-		die "$id is not there"
-	fi
+	[ "$(id -u)" -eq 0 ] || die "not root: run sudo make dkms-$1"
+	[ "$1" = install ] || [ -e "$source" ] || die "$id is not installed"
 	"$1_all"
 	;;
 check) check_all ;;
-*) die "say 'stage DIR', 'install', 'uninstall' or 'check'" ;;
+*) die "usage: dkms.sh stage DIR | install | uninstall | check" ;;
 esac

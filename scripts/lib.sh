@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What every script here shares. It is sourced, not run.
+# Functions that all scripts share. Source this file, do not run it.
 #
-# A script's stdout is its result; what people read goes to stderr.
+# A script prints its result on stdout. Messages go to stderr.
 
 set -euo pipefail
 exec </dev/null
@@ -17,16 +17,16 @@ export top
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 cache=${MIDATLAS_CACHE:-${XDG_CACHE_HOME:-${HOME:?set HOME or MIDATLAS_CACHE}/.cache}/midatlas}
 case $cache in
-*[!A-Za-z0-9_./@+,~-]*) die "kbuild takes no '$cache': set MIDATLAS_CACHE to a path of plain characters" ;;
+*[!A-Za-z0-9_./@+,~-]*) die "kbuild cannot use the path '$cache': set MIDATLAS_CACHE to a path of plain characters" ;;
 /*) ;;
 *) cache=$PWD/$cache ;;
 esac
-mkdir -p "$cache" 2>/dev/null || die "cannot write to $cache: set MIDATLAS_CACHE to a folder of yours"
+mkdir -p "$cache" 2>/dev/null || die "cannot write to $cache: set MIDATLAS_CACHE to a writable directory"
 
-# A command, or a file of which this is the path or a pattern
+# have THING: THING is a command, a path or a pattern of paths
 have() { command -v "$1" >/dev/null || compgen -G "$1" >/dev/null; }
 
-# need THING:PACKAGE...: installs the package of each thing that is not here
+# need THING:PACKAGE...: installs the package of each THING that is missing
 need() {
 	local pair missing=()
 
@@ -35,21 +35,21 @@ need() {
 	done
 	[ ${#missing[@]} -gt 0 ] || return 0
 
-	have apt-get || die "no apt-get here: install the equivalents of these Debian packages by hand: ${missing[*]}"
-	[ "$(id -u)" -eq 0 ] || die "not root, so install what is missing first: sudo apt-get install ${missing[*]}"
-	# One at a time, for scripts that run beside each other may miss the same.
+	have apt-get || die "no apt-get: install the equivalents of these Debian packages: ${missing[*]}"
+	[ "$(id -u)" -eq 0 ] || die "not root: first run sudo apt-get install ${missing[*]}"
+	# Scripts that run in parallel may miss the same package.
 	(
 		flock 8
 		say "installing ${missing[*]}"
 		install_packages "${missing[@]}" >"$cache/apt.log" 2>&1
 	) 8>"$cache/apt.lock" ||
-		die "apt-get could not install ${missing[*]}: see $cache/apt.log, check the network, run this again"
+		die "apt-get cannot install ${missing[*]}: see $cache/apt.log, check the network, try again"
 	for pair; do
 		have "${pair%:*}" || die "still no ${pair%:*}: try apt-get install --reinstall ${pair#*:}"
 	done
 }
 
-# Samba is wanted as a program: no file server may start on this machine.
+# Only the program of the package samba is used: its services are never started.
 install_packages() {
 	local unit units=()
 
@@ -65,10 +65,10 @@ install_packages() {
 	done
 }
 
-# lock NAME: held to the end of this script, so that two runs do not meet
+# lock NAME: until the script ends
 lock() {
 	exec 9>"$cache/$1.lock"
-	flock -n 9 || { say "waiting for another run that prepares the $1"; flock 9; }
+	flock -n 9 || { say "waiting for another run that prepares $1"; flock 9; }
 }
 
 # need_space GIB: of free disk space in the cache
@@ -77,11 +77,11 @@ need_space() {
 
 	free=$(($(df --output=avail -B1M "$cache" | tail -n 1) / 1024))
 	[ $free -ge "$1" ] ||
-		die "$1 GiB are needed in $cache, $free are free: free some, or set MIDATLAS_CACHE to a larger disk"
+		die "$cache needs $1 GiB, $free are free: free some, or set MIDATLAS_CACHE to a larger disk"
 }
 
-# progress LABEL: counts the build steps on stdin and shows that it is alive:
-# on a terminal in one line that changes, elsewhere in a line now and then.
+# progress LABEL: counts the build steps on stdin. On a terminal it updates one line,
+# otherwise it prints a line every 15 seconds.
 progress() {
 	local every=15 before='' after=$'\n' line steps=0 start=$SECONDS next=0
 
@@ -99,8 +99,7 @@ progress() {
 	[ -z "$before" ] || echo >&2
 }
 
-# workdir NAME: $work is a scratch folder of this run, which stays behind only
-# when the run fails.
+# workdir NAME: makes the scratch directory $work. It is removed if the run succeeds.
 workdir() {
 	mkdir -p "$cache/run"
 	find "$cache/run" -mindepth 1 -maxdepth 1 -mtime +1 -exec rm -rf {} +
@@ -116,8 +115,8 @@ leave_workdir() {
 	fi
 }
 
-# copy_sources DIR: what kbuild needs of the repository, which so stays free of
-# what is built
+# copy_sources DIR: copies all that kbuild reads, so that no build writes into the
+# repository
 copy_sources() {
 	mkdir -p "$1"
 	(cd "$top" && find . -name .git -prune -o -name '*.mod.c' -o \
@@ -125,9 +124,13 @@ copy_sources() {
 		tar -c --null -T -) | tar -x -C "$1"
 }
 
-# build_modules KERNEL: leaves them in $work. $MIDATLAS_BUILT is a folder where that was
-# done before, for the kernel that its file "kernel" names; what was last built for a kernel
-# is kept in the cache.
+# own_sources: prints the paths of the modules' sources and private headers
+own_sources() {
+	find "$top"/mid{atlas,window}.c "$top"/midslot.h "$top"/{atlas,window} -name '*.[ch]' 2>/dev/null || true
+}
+
+# build_modules KERNEL: builds the modules into $work. The cache keeps the last build for
+# each kernel. If the file $MIDATLAS_BUILT/kernel names KERNEL, that directory is used.
 build_modules() {
 	local built key
 	built=$cache/modules-of-$(basename "$1")
@@ -151,7 +154,7 @@ build_modules() {
 	) 7>"$built.lock"
 }
 
-# boot KERNEL DIR SCRIPT [NAME=VALUE...]: in UML, or a kernel for real machines in QEMU
+# boot KERNEL DIR SCRIPT [NAME=VALUE...]: see uml.sh and qemu.sh
 boot() {
 	if [ -e "$1/linux" ]; then
 		"$top/scripts/uml.sh" "$@"
