@@ -1,27 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Debian packages that are unpacked, not installed: apt with lists and downloads of
-# its own, from the mirrors that the machine uses anyway, verified by apt and
-# Debian's archive keyring. The machine's set-up stays as it is. Sourced after lib.sh.
+# Fetches Debian packages without installing them. Apt gets private lists, a private
+# cache and the mirrors of this machine, verifies with Debian's archive keyring, and
+# leaves the machine's own setup as it is. Source this file after lib.sh.
 
 keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-apt_options=()	# more of them
+apt_options=()	# further options for every call
 
-# private_apt_in DIR: where all of it is; on the machine's own sources
+# private_apt_in DIR: keeps lists and cache in DIR, and uses the machine's own sources
 private_apt_in() {
 	apt=$1
 	mkdir -p "$apt/lists/partial" "$apt/cache/archives/partial"
-}
-
-# private_sources MIRROR SUITE...: from now on on these
-private_sources() {
-	local mirror=$1 suite
-
-	shift
-	for suite; do
-		echo "deb [signed-by=$keyring] $mirror $suite main"
-	done >"$apt/sources.list"
 }
 
 # private_apt TOOL ARGUMENT...
@@ -36,7 +26,20 @@ private_apt() {
 		-o Dir::Cache="$apt/cache" "${sources[@]}" "${apt_options[@]}" "$@"
 }
 
-# The mirrors that apt itself reads out of the machine's sources, in either format
+# The machine's mirrors: apt reads the sources in either format
 mirrors() {
 	apt-get --print-uris update | sed -n "s|^'\(.*\)/dists/[a-z]*/InRelease'.*|\1|p" | sort -u
+}
+
+# use_suites SUITE...: from now on, from the first mirror that has all of them
+use_suites() {
+	local mirror suite
+
+	for mirror in $(mirrors); do
+		for suite; do
+			echo "deb [signed-by=$keyring] $mirror $suite main"
+		done >"$apt/sources.list"
+		private_apt apt-get -o APT::Update::Error-Mode=any update && return
+	done
+	return 1
 }

@@ -1,10 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# debian.sh SUITE PACKAGE...: prints the path of a folder into which it unpacks, once,
-# these packages of a Debian suite and all that they depend on: a root to chroot
-# into. A PACKAGE:ARCHITECTURE for another kind of machine comes alone; what is no part
-# of Linux (and so bears a version in its path) is in the folder ARCHITECTURE there.
+# debian.sh SUITE PACKAGE...: prints the path of a root directory to chroot into. It has
+# the packages of a Debian suite with their dependencies, and is unpacked once into the
+# cache.
+#
+# A PACKAGE:ARCHITECTURE is unpacked without its dependencies: into the directory
+# ARCHITECTURE of the root, unless it is part of Linux and has its version in its paths.
 
 . "$(dirname "$0")/lib.sh"
 . "$top/scripts/apt.sh"
@@ -14,39 +16,28 @@ shift
 suites=("${suite%-backports}")
 [ "${suites[0]}" = "$suite" ] || suites+=("$suite")
 
-# What each Debian has, and so no package depends on
+# Every Debian has these, so no package depends on them.
 essential=(dash bash coreutils findutils grep sed mawk make)
 
-# What no build and no boot needs is most of it.
+# Neither a build nor a boot needs these large parts.
 skip=(--exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*'
 	--exclude='*/kernel/drivers/[!v]*' --exclude='*/kernel/sound' --exclude='./dev/*')
 
 native() { printf '%s\n' "$@" | grep -v : || true; }
 foreign() { printf '%s\n' "$@" | grep : || true; }
 
-# A package of another architecture, or the one that it stands for
+# real_name PACKAGE:ARCHITECTURE: the package that a metapackage depends on, or PACKAGE
 real_name() {
 	private_apt apt-cache show --no-all-versions "$1" |
 		sed -n "s/^Depends: \(${1%%-*}-[a-z]*-[0-9][^ ,]*\).*/\1:${1##*:}/p" | grep . || echo "$1"
-}
-
-# On the first mirror that has the suite
-choose_mirror() {
-	local mirror
-
-	for mirror in $(mirrors); do
-		private_sources "$mirror" "${suites[@]}"
-		private_apt apt-get update && return
-	done
-	return 1
 }
 
 fetch() {
 	local package
 
 	apt_options=(-o APT::Architectures="amd64$(foreign "$@" | sed 's/.*:/,/' | sort -u | tr -d '\n')"
-		-o APT::Default-Release="$suite" -o APT::Update::Error-Mode=any -o Debug::NoLocking=1)
-	choose_mirror || return
+		-o APT::Default-Release="$suite" -o Debug::NoLocking=1)
+	use_suites "${suites[@]}" || return
 	# shellcheck disable=SC2046
 	private_apt apt-get -y --no-install-recommends --download-only install "${essential[@]}" $(native "$@") || return
 	for package in $(foreign "$@"); do
@@ -54,7 +45,7 @@ fetch() {
 	done
 }
 
-# What maintainer scripts and the installer would have made
+# Maintainer scripts and the installer would have made these.
 furnish() {
 	mkdir -p "$1"/usr/{bin,sbin,lib,lib64} "$1"/{dev,proc,tmp}
 	ln -s usr/bin usr/sbin usr/lib usr/lib64 "$1"
@@ -72,22 +63,22 @@ unpack() {
 		[[ $arch = @(amd64|all) || $deb = */linux-* ]] || dir+=/$arch
 		mkdir -p "$dir"
 		dpkg-deb --fsys-tarfile "$deb" | tar -x -C "$dir" --keep-directory-symlink "${skip[@]}" ||
-			die "${deb##*/} did not unpack: free some disk space, run this again"
+			die "${deb##*/} does not unpack: free some disk space, try again"
 	done
 }
 
-[ "$(id -u)" -eq 0 ] || die "not root, which it takes to build in another Debian"
-have apt-get || die "no apt-get here to fetch Debian's kernels with"
+[ "$(id -u)" -eq 0 ] || die "not root: building in another Debian needs chroot"
+have apt-get || die "no apt-get to fetch Debian's kernels with"
 name=debian-$suite-$(sha256sum <<<"${essential[*]} $*" | cut -c 1-8)
 root=$cache/$name
 lock "$name"
 if [ ! -e "$root" ]; then
 	need_space 4
-	say "fetching the kernels of Debian's $suite"
+	say "fetching the kernels of Debian $suite"
 	trap 'rm -rf "$apt"' EXIT
 	private_apt_in "$cache/$name.apt.partial"
 	fetch "$@" >"$root.log" 2>&1 ||
-		die "Debian's $suite could not be fetched: see $root.log, check the network, run this again"
+		die "Debian $suite cannot be fetched: see $root.log, check the network, try again"
 	rm -rf "$root.partial"
 	mkdir "$root.partial"
 	furnish "$root.partial"

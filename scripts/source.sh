@@ -1,13 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Prints the path of a kernel source tree, which it fetches once into the cache.
+# Prints the path of a kernel source tree. The tree is fetched once into the cache.
 #
-# UML has SMP from about 6.19 on, so the tree is Debian's linux-source package
-# from the first suite of newer_suites that has one, and else the newest of the
-# machine's own suites. The mirror is the machine's own; apt and Debian's archive
-# keyring verify what comes from it, and apt's set-up stays as it is.
-# KSRC=TREE uses that tree instead.
+# UML supports SMP from about 6.19 on. Therefore the tree is Debian's linux-source from
+# the first of $newer_suites that has a recent one, otherwise the newest that the
+# machine's own sources offer. KSRC=TREE uses TREE instead.
 
 . "$(dirname "$0")/lib.sh"
 . "$top/scripts/apt.sh"
@@ -17,22 +15,21 @@ newer_suites='trixie-backports forky'
 smp_since=6.19
 oldest=6.12
 
-# Whether version $1 is at least $2
+# at_least A B: version A is not older than B
 at_least() { printf '%s\n' "$2" "$1" | sort -VC; }
 
-# A tree that was fetched before, the newest if there are several
+# The newest tree in the cache
 cached_tree() {
 	find "$cache" -maxdepth 1 -name 'linux-source-*' ! -name '*.partial' | sort -V | tail -n 1
 }
 
-# Modules built with headers that somebody changed since do not fit the kernels that
-# were built before: such a tree is not worth keeping.
+# If a header has changed, new modules would not fit the kernels that are already built.
 pristine() {
 	[ -e "$1/.pristine" ] &&
 		[ -z "$(find "$1"/include "$1"/arch/{um,x86} -newer "$1/.pristine" -name '*.h' -print -quit)" ]
 }
 
-# pick_package MINIMUM: the wanted version or the newest, if it is not too old
+# pick_package MINIMUM: the wanted version, otherwise the newest from MINIMUM on
 pick_package() {
 	local versions newest
 
@@ -48,15 +45,12 @@ pick_package() {
 	fi
 }
 
-# Leaves apt's private state at the suite that has the package whose name it prints
+# Prints the name of the package, and leaves apt with the suite that has it
 find_package() {
-	local suite mirror
+	local suite
 
 	for suite in $newer_suites; do
-		for mirror in $(mirrors); do
-			private_sources "$mirror" "$suite"
-			private_apt apt-get update >/dev/null 2>&1 && pick_package $smp_since && return
-		done
+		use_suites "$suite" >/dev/null 2>&1 && pick_package $smp_since && return
 	done
 	rm -f "$apt/sources.list"
 	private_apt apt-get update >/dev/null 2>&1 && pick_package $oldest
@@ -65,7 +59,7 @@ find_package() {
 fetch() {
 	local package tree
 
-	have apt-get || die "no apt-get here to fetch a kernel with: set KSRC to the source tree of Linux $wanted"
+	have apt-get || die "no apt-get to fetch a kernel with: set KSRC to the source tree of Linux $wanted"
 	need_space 4
 	trap 'rm -rf "$cache"/{apt,linux-source-*}.partial' EXIT
 	rm -rf "$cache"/{apt,linux-source-*}.partial
@@ -73,9 +67,9 @@ fetch() {
 
 	say "looking for linux-source-$wanted on this machine's Debian mirror"
 	package=$(find_package) ||
-		die "no kernel source to be had: see what 'apt-get update' says, or set KSRC to the source tree of Linux $wanted"
+		die "no kernel source found: see what 'apt-get update' says, or set KSRC to the source tree of Linux $wanted"
 	(cd "$apt" && private_apt apt-get download "$package" >&2) ||
-		die "the download of $package failed: check the network, run this again"
+		die "the download of $package failed: check the network, try again"
 
 	tree=$cache/$package
 	say "unpacking $package"
@@ -83,13 +77,13 @@ fetch() {
 	dpkg-deb --fsys-tarfile "$apt/${package}_"*.deb |
 		tar -xO "./usr/src/$package.tar.xz" | xz -d |
 		tar -x --strip-components=1 -C "$tree.partial" ||
-		die "$package did not unpack: free some disk space, run this again"
+		die "$package does not unpack: free some disk space, try again"
 	touch "$tree.partial/.pristine"
 	mv "$tree.partial" "$tree"
 }
 
 if [ -n "${KSRC:-}" ]; then
-	[ -e "$KSRC/arch/um/Makefile" ] || die "KSRC=$KSRC is no kernel source tree: unset it, or name one"
+	[ -e "$KSRC/arch/um/Makefile" ] || die "KSRC=$KSRC is not a kernel source tree"
 	realpath "$KSRC"
 	exit
 fi
@@ -98,13 +92,13 @@ need xz:xz-utils
 lock source
 tree=$(cached_tree)
 if [ -n "$tree" ] && ! pristine "$tree"; then
-	say "the cached kernel source in $tree was changed, fetching it anew"
+	say "the cached kernel source in $tree was changed: fetching it again"
 	rm -rf "$tree"
 	tree=
 fi
 [ -n "$tree" ] || fetch
 tree=$(cached_tree)
-[ "${tree##*-}" = $wanted ] || say "Linux $wanted is not to be had; this is ${tree##*-}"
+[ "${tree##*-}" = $wanted ] || say "Linux $wanted is not available, using ${tree##*-}"
 at_least "${tree##*-}" $smp_since ||
-	say "********** UML ${tree##*-} HAS NO SMP: THE RACES ARE RUN ON ONE CPU **********"
+	say "********** UML ${tree##*-} HAS NO SMP: RACES ARE TESTED ON ONE CPU ONLY **********"
 echo "$tree"
