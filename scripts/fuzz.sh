@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# fuzz.sh [TARGET...]: plays what libFuzzer thinks of to midatlas.c, midwindow.c and
-# the sample client, in user space under ASan and UBSan; see tests/fuzz/README.
-# EXECUTIONS=N is how many inputs, in all. ATLAS=FILE, WINDOW=FILE and CLIENT=FILE are
-# used in place of the sources. SEEDS=new makes the seeds anew from all that is found.
+# fuzz.sh [TARGET...]: fuzzes midatlas.c, midwindow.c and the sample client with libFuzzer,
+# in user space under ASan and UBSan; see tests/fuzz/README. EXECUTIONS=N is the total
+# number of inputs. ATLAS=FILE, WINDOW=FILE and CLIENT=FILE replace the sources. SEEDS=new
+# rewrites the seeds from all inputs that were found.
 
 . "$(dirname "$0")/lib.sh"
 . "$top/scripts/user.sh"
@@ -16,7 +16,8 @@ client=$(realpath "${CLIENT:-$top/samples/smbecho_connection.c}")
 request=$top/samples/smbecho_request.c
 all='atlas window client'
 
-# build TARGET SOURCE...: comparisons need not be traced, no target looks for magic
+# build TARGET SOURCE...: without traced comparisons, as no target compares with magic
+# numbers
 build() {
 	say "building the $1 fuzzer"
 	user_build clang "$1" -DALONE -fsanitize=fuzzer,address,undefined \
@@ -32,16 +33,16 @@ build_target() {
 	esac
 }
 
-# share TARGET: how many of ten inputs; one takes the client twice as long
+# share TARGET: its part of ten inputs. The client takes twice as long for each.
 share() { case $1 in client) echo 2 ;; *) echo 4 ;; esac; }
 
-# fuzzer TARGET ARGUMENT...: the targets themselves see that no memory is left
+# fuzzer TARGET ARGUMENT...: without LeakSanitizer, as the targets themselves check for leaks
 fuzzer() {
 	ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=1:malloc_context_size=4 \
 		"$work/$1" -max_len=96 -timeout=10 -artifact_prefix="$work/$1-" "${@:2}" 2>&1
 }
 
-# watch TARGET N: shows that the fuzzer whose words are on stdin is alive
+# watch TARGET N: shows the progress of the fuzzer whose output is on stdin
 watch() {
 	local line next=0
 
@@ -53,7 +54,7 @@ watch() {
 	done
 }
 
-# What a fuzzer that failed has to say, in a line
+# complaint LOG: the line that says why a fuzzer failed
 complaint() {
 	grep -m 1 -oE 'BROKEN: .*|runtime error: .*|(Address|libFuzz)[A-Za-z]*: .*' "$1" || tail -n 1 "$1"
 }
@@ -92,7 +93,7 @@ version=$(clang -dumpversion)
 need "$(clang -print-resource-dir)/lib/*/*fuzzer*.a:libclang-rt-${version%%.*}-dev"
 tools=$("$top/scripts/source.sh")/tools
 workdir fuzz
-user_headers kernel.h "$atlas" "$window" "$top"/{midatlas,midwindow,atlas/trace}.h
+user_headers kernel.h "$atlas" "$window" "${including[@]}"
 user_headers client.h "$client" "$request" "$top"/samples/smb{1,echo}.h
 
 parts=0
@@ -105,7 +106,7 @@ for target; do
 	play "$target" $((executions * $(share "$target") / parts)) &
 	players+=($!)
 done
-# What has found something has said so; the others may go on to their end.
+# A fuzzer that fails has printed why. The others run to their end.
 for player in "${players[@]}"; do
 	wait "$player" || failed=yes
 done

@@ -1,15 +1,19 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# Builds the module's sources in user space. It is sourced, after lib.sh, into a
-# script that has a workdir and the kernel's $tools.
+# Functions that build the modules' sources in user space. Source this file after lib.sh,
+# in a script that has a workdir and the kernel's tools/ directory in $tools.
 # shellcheck disable=SC2154
 
-# What the kernel's own tools/include has and what needs no model of the kernel
+# Headers that come from the kernel's tools/include
 stateless='bitmap bitops bits compiler err hash kernel list log2 overflow rbtree sizes types'
 
-# user_headers HEADER FILE...: each other header that the files include is this one,
-# unless an earlier call has made it another one
+# Files whose includes need stubs
+mapfile -t including < <(own_sources)
+including+=("$top"/*.h)
+
+# user_headers HEADER FILE...: makes each kernel header that the files include a stub
+# that includes HEADER. Stubs of earlier calls stay.
 user_headers() {
 	local header
 
@@ -21,7 +25,7 @@ user_headers() {
 	done
 }
 
-# user_build COMPILER OUTPUT ARGUMENT...: into $work
+# user_build COMPILER OUTPUT ARGUMENT...: builds $work/OUTPUT
 user_build() {
 	local compiler=$1 output=$2
 
@@ -32,9 +36,9 @@ user_build() {
 		{ cat "$work/$output.log" >&2; die "$output does not build"; }
 }
 
-# build_model SOURCE: the model of that midatlas.c, into $work
+# build_model SOURCE: builds $work/model with SOURCE as midatlas.c
 build_model() {
-	user_headers kernel.h "$1" "$top"/{midatlas,atlas/trace}.h
+	user_headers kernel.h "$1" "${including[@]}"
 	user_build gcc model -no-pie -Wl,-z,now -fno-stack-protector -fcf-protection=none \
 		"$1" "$top"/tests/model/{explore,atlas}.c
 }
