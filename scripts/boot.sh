@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=bash
 #
-# What uml.sh and qemu.sh share: how a guest is run, and what its run comes to.
-# Sourced after lib.sh.
+# Functions of uml.sh and qemu.sh: run a guest and judge its console log. Source this
+# file after lib.sh.
 
 complaints='WARNING:|BUG:|Oops|Call Trace|Kernel panic|detected.* stall|refcount_t:|[Uu]nable to handle'
 complaints+='|Modules linked in|blocked for more than|allocated at module unload|new suspected memory leaks'
 complaints+='|suspicious RCU usage|possible recursive locking|possible circular locking|Invalid wait context'
 complaints+='|UBSAN:|ODEBUG:|unreferenced object|inconsistent lock state'
 
-# KCSAN watches all of the kernel. A data race is ours if a module of ours is in one of
-# the two stacks; this is the log without the others. (A line of = is above and below
-# each report.)
-without_others_races() {
+# Prints the log without the KCSAN reports in which neither stack has one of our modules.
+# A line of "=" is above and below each report.
+without_foreign_races() {
 	awk '/==========\r?$/ {
 			if (report == "") {
 				report = $0
@@ -29,7 +28,7 @@ without_others_races() {
 		END { print report }' "$1"
 }
 
-# Where allocations fail on purpose the kernel may say so; that is the log without it.
+# Under fault injection the kernel warns about allocations that fail. Drops these.
 without_failed_allocations() {
 	if [ -n "${FAULTS:-}" ]; then
 		awk '/vmalloc error: .* failed|WARNING: .* at event_define_fields/ { skip = 1 } !skip { print } /Call Trace:/ { skip = 0 }'
@@ -38,17 +37,17 @@ without_failed_allocations() {
 	fi
 }
 
-# judge DIR SECONDS: the guest said that all is well, and the kernel did not complain
+# judge DIR SECONDS: fails unless the guest reported success and the kernel logged no
+# problem
 judge() {
-	if without_others_races "$1/console.log" | without_failed_allocations | grep -aE "^\[ *[0-9]+\.[0-9]+\].*($complaints)" >&2; then
-		die "the kernel complained, see $1/console.log"
+	if without_foreign_races "$1/console.log" | without_failed_allocations | grep -aE "^\[ *[0-9]+\.[0-9]+\].*($complaints)" >&2; then
+		die "the kernel logged a problem, see $1/console.log"
 	fi
 	grep -aq '^@ done' "$1/console.log" || die "the guest failed or took over $2 s, see the end of $1/console.log"
 }
 
-# The virtual CPUs of a UML guest stay where they are, each on a core of its own: two that
-# share one never race. The guest's processes stay on the core where they began: where
-# they are few they then need not be waked on another.
+# Pins each virtual CPU of a UML guest to a core of its own: two that share a core never
+# race. The guest's own processes stay on the core where they began.
 pin_cpus() {
 	local cores pid thread i
 
@@ -57,7 +56,7 @@ pin_cpus() {
 		kill -0 "$guest" || return
 		sleep 0.1
 	done
-	# One that comes up later begins where the first one is.
+	# A CPU that comes up later starts on the core of the first.
 	for _ in 1 2 3 4; do
 		sleep 0.3
 		i=0
@@ -67,13 +66,11 @@ pin_cpus() {
 	done
 } >/dev/null 2>&1
 
-# run_guest SECONDS DIR COMMAND...: with DIR/console.log as its console. The guest's
-# lines that begin with "@ " are shown as they come. With PINNED in the environment, as
-# above.
+# run_guest SECONDS DIR COMMAND...: logs the console to DIR/console.log, and shows the
+# guest's lines that begin with "@ ". $PINNED pins the CPUs.
 #
-# Whatever ends the guest, its other processes are to go with it: one that is left
-# would hold the output open, and tee wait for ever. UML has a session of its own, and
-# outlives SIGINT and SIGTERM.
+# When the guest ends, its remaining processes are killed: one that held the output open
+# would block tee forever. UML runs in its own session and survives SIGINT and SIGTERM.
 run_guest() {
 	local seconds=$1 reader
 

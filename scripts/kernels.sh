@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Do the modules build against, load into and work with the kernels that people run?
-# Each is one of Debian's, with the headers and the compiler of its own suite, and is
-# booted in QEMU. KERNELS="6.1 6.12-rt" takes some of them.
+# Builds the modules for Debian's kernels, with the headers and the compiler of each
+# suite, boots each kernel in QEMU and tests the modules there. KERNELS="6.1 6.12-rt"
+# selects some of the kernels.
 
 . "$(dirname "$0")/lib.sh"
 
-# name, suite, flavour, kind of machine
+# name, suite, flavour, architecture
 all=(
 	"6.1 bookworm amd64 x86_64"
 	"6.12 bookworm-backports amd64 x86_64"
@@ -17,7 +17,7 @@ all=(
 	"6.1-arm64 bookworm arm64 arm64"
 )
 operations=${OPERATIONS:-200000} requests=${REQUESTS:-5000}
-# In QEMU its figures mean nothing; its results are to be right.
+# QEMU's timing means nothing, so only the results are checked.
 benchmark=tests=st,mt,pc,lookup,full,one_free:orders=random:rounds=1:repeats=0:ms=1:check_ms=10:sizes=64/50
 
 packages_of() {
@@ -31,19 +31,19 @@ packages_of() {
 	esac
 }
 
-# The release of a flavour ("amd64" is not "rt-amd64")
+# release_of FLAVOUR: "amd64" must not match "rt-amd64"
 release_of() {
 	find "$root/usr/src" -maxdepth 1 -name 'linux-headers-*' -printf '%f\n' |
 		sed -n "s/^linux-headers-\([0-9][0-9a-z.+]*\(-[0-9]*\)\?-$1\)$/\1/p" | sort -V | tail -n 1
 }
 
-# in_root COMMAND...: there, with a /proc, which goes with the command
+# in_root COMMAND...: in the chroot, with /proc until the command ends
 in_root() {
 	# shellcheck disable=SC2016
 	unshare --mount sh -c 'mount --bind /proc "$0/proc" && exec chroot "$0" "$@"' "$root" "$@"
 }
 
-# Builds the modules in $work/$name, in the kernel's own Debian
+# Builds the modules with the tools of the kernel's suite, into $work/$name
 build() {
 	local there=$root/build.$$ args=() status=0
 
@@ -60,7 +60,7 @@ build() {
 	! grep -iE 'warning:|error:' "$work/$name/build.log"
 }
 
-# Where a kernel has what it needs to mount the machine's root as modules
+# pack_modules DIR: the modules that mount the root over 9p, numbered in load order
 pack_modules() {
 	local module n=0
 
@@ -77,7 +77,7 @@ pack_modules() {
 	done
 }
 
-# Leaves what qemu.sh wants in $work/$name/kernel
+# Makes $work/$name/kernel for qemu.sh
 pack() {
 	local out=$work/$name/kernel tree=$work/$name/initrd busybox=/bin/busybox image
 
@@ -102,16 +102,16 @@ boot() {
 	LIMIT=300 timeout -k 5 360 "$top/scripts/qemu.sh" "$work/$name/kernel" "$work/$name" "$@"
 }
 
-# What came of it, for the table
+# log_of MODULE TEST: the last log line of the module
 log_of() { sed -n "s/.* $1: //p" "$work/$name/$2.log" | tail -n 1 | tr -d '\r'; }
 
 try() {
 	# shellcheck disable=SC2046
 	root=$("$top/scripts/debian.sh" "$suite" $(packages_of "$suite")) || return
 	release=$(release_of "$flavour")
-	[ -n "$release" ] || { say "Debian's $suite has no kernel for $flavour"; return 1; }
+	[ -n "$release" ] || { say "Debian $suite has no kernel for $flavour"; return 1; }
 	mkdir "$work/$name"
-	build || { say "the modules do not build without a warning for $release"; return 1; }
+	build || { say "errors or warnings from the build for $release"; return 1; }
 	pack || return
 	if [ "$arch" != x86_64 ]; then
 		boot alone.sh OPERATIONS="$operations" || return
@@ -135,11 +135,11 @@ need qemu-system-x86_64:qemu-system-x86 unshare:util-linux smbd:samba insmod:kmo
 chosen=" ${KERNELS:-$(printf '%s\n' "${all[@]}" | cut -d ' ' -f 1 | tr '\n' ' ')} "
 workdir kernels
 good=0 bad=()
-row kernel release machine '' 'what it did' >"$work/table"
+row kernel release machine '' tested >"$work/table"
 for line in "${all[@]}"; do
 	read -r name suite flavour arch <<<"$line"
 	[[ $chosen = *" $name "* ]] || continue
-	say "$name: Debian's $suite, linux-image-$flavour"
+	say "$name: Debian $suite, linux-image-$flavour"
 	release=
 	if try; then
 		good=$((good + 1))
@@ -153,4 +153,4 @@ for line in "${all[@]}"; do
 done
 cat "$work/table"
 [ ${#bad[@]} -eq 0 ] || die "FAILED: ${bad[*]}"
-say "$good kernels booted: no warning in the build, nothing wrong, nothing in their logs"
+say "$good kernels: builds without warnings, all tests passed, nothing in the logs"

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# modules.sh KERNEL DIR [MAKE-ARGUMENT...]: builds the modules in DIR, from a copy
-# of the sources, for the built kernel or the headers in KERNEL.
+# modules.sh KERNEL DIR [MAKE-ARGUMENT...]: copies the sources to DIR and builds the
+# modules there, for a built kernel or its headers in KERNEL.
 
 . "$(dirname "$0")/lib.sh"
 

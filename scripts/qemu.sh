@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# qemu.sh KERNEL DIR SCRIPT [NAME=VALUE...]: the same as uml.sh, with a kernel for a
-# real machine, which QEMU emulates: two CPUs, and this machine's own userland over
-# 9p, read-only.
+# qemu.sh KERNEL DIR SCRIPT [NAME=VALUE...]: like uml.sh, for a kernel that needs a real
+# machine: QEMU emulates two CPUs, and the root filesystem of this machine is mounted
+# over 9p, read-only.
 #
-# KERNEL is what kernel.sh has built; or a folder with a file "vmlinuz" and one
-# "initrd" that mounts the root. With a file "arch" there the machine is another one
-# and all there is to it is the initrd.
+# KERNEL is a directory that kernel.sh has built, or one with the files "vmlinuz" and
+# "initrd". If it has a file "arch", that is the emulated architecture, and the initrd is
+# the whole root filesystem.
 
 . "$(dirname "$0")/lib.sh"
 . "$top/scripts/boot.sh"
@@ -42,15 +42,15 @@ esac
 
 mkdir -p "$dir/guest"
 cp "$top"/tests/guest/* "$dir/guest/"
-# A kernel that patches its own code while it boots puts an int3 there for a moment. Where
-# each CPU is a thread of QEMU's, that is, seldom, hit when it is gone, and no module of
-# ours is there yet.
+
+# A booting kernel patches its code through a temporary int3. QEMU with a thread for each
+# CPU sometimes executes an int3 that is already gone. No module of ours is loaded yet.
 stumbled() {
 	grep -aq 'int3: 0000' "$dir/console.log" && ! grep -aq 'as init process' "$dir/console.log"
 }
 
-# A socket for each CPU: of the cores of one, the table of the BIOS, which is what a
-# kernel without ACPI reads, has the first alone.
+# One socket for each CPU: a kernel without ACPI reads the MP table of the BIOS, which
+# lists only the first core of a socket.
 for _ in 1 2 3; do
 	run_guest "$seconds" "$dir" \
 		"${qemu[@]}" -accel tcg,thread=multi -smp $cpus,sockets=$cpus -m 1024 -nodefaults -nographic -no-reboot \
@@ -58,6 +58,6 @@ for _ in 1 2 3; do
 root=root rootfstype=9p rootflags=$mount ro init=$dir/guest/$script MOUNT=$mount SCRIPT=$dir/guest/$script \
 END=reboot CPUS=$cpus KERNEL=$kernel WORK=$dir $*"
 	stumbled || break
-	say "QEMU stumbled over the kernel's own patching: once more"
+	say "QEMU failed while the kernel patched its own code: trying again"
 done
 judge "$dir" "$seconds"

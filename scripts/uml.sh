@@ -1,13 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# uml.sh KERNEL DIR SCRIPT [NAME=VALUE...]: boots a UML kernel on this
-# machine's own userland, read-only, with tests/guest/SCRIPT as its first
-# process and DIR as that one's working directory.
+# uml.sh KERNEL DIR SCRIPT [NAME=VALUE...]: boots a UML kernel on the root filesystem of
+# this machine, read-only. Its first process is tests/guest/SCRIPT, with DIR as the
+# working directory.
 #
-# It succeeds when the guest says so ("@ done") within $LIMIT seconds, and the kernel
-# has nothing to complain about. DIR/console.log has all of it; the guest's other
-# lines that begin with "@ " are shown as they come.
+# It succeeds if the guest prints "@ done" within $LIMIT seconds and the kernel logs no
+# problem. DIR/console.log has the whole log.
 
 . "$(dirname "$0")/lib.sh"
 . "$top/scripts/boot.sh"
@@ -17,7 +16,7 @@ shift 3
 memory=512
 seconds=${LIMIT:-600}
 
-# UML needs both arguments for a second CPU
+# UML needs both arguments for a second CPU.
 cpus=1
 args=()
 if grep -q '^CONFIG_SMP=y' "$kernel/.config"; then
@@ -26,7 +25,7 @@ if grep -q '^CONFIG_SMP=y' "$kernel/.config"; then
 fi
 profiled=$(grep -c '^CONFIG_MEM_ALLOC_PROFILING=y' "$kernel/.config" || true)
 
-# UML keeps its memory in a file on /dev/shm, which containers make tiny
+# UML keeps its memory in a file on /dev/shm, which is tiny in many containers.
 [ "$(df --output=avail -BM /dev/shm 2>/dev/null | tail -n 1 | tr -dc 0-9)0" -gt ${memory}0 ] ||
 	export TMPDIR=$dir
 
