@@ -1,62 +1,97 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# For people. What kbuild is to build stands in Kbuild.
+# Targets for people. kbuild reads Kbuild.
 
 KDIR ?= /lib/modules/$(shell uname -r)/build
 
 help:
-	@echo 'make demo           SMB requests through the atlas to a real Samba, in a UML kernel'
-	@echo 'make demo HOSTILE=1 the same client against a hostile server: a million frames'
-	@echo 'make check          everything that gates: builds, checkers, KUnit, a short demo'
-	@echo 'make bench          the atlas and each other way to do it, measured, in a minute or two'
-	@echo 'make bench MODE=full the same, more thoroughly, in ten'
-	@echo 'make modules        the modules for the kernel that runs here (KDIR=... for another)'
-	@echo 'make cifs           the kernel'"'"'s own SMB client, stock and on midatlas, side by side'
-	@echo 'make model          the atlas in every order of its callers, in user space'
-	@echo 'make fuzz           atlas, window and sample client under libFuzzer, in user space'
-	@echo 'make litmus         the memory-ordering tests, under the kernel'"'"'s memory model'
-	@echo 'make defects        bugs planted in the atlas one by one: each is caught, and by what'
-	@echo 'make sanitize       the tests under KASAN, KCSAN, lockdep and others'
-	@echo 'make check-deep     what check has no time for: an hour; PARTS=... takes some of its parts'
-	@echo 'make faults         each allocation, wait, moment and byte fails once'
-	@echo 'make kernels        builds, boots and works with the kernels that Debian ships'
-	@echo 'make stress         all calls of the atlas at once, from everywhere'
-	@echo 'make kunit          the KUnit tests alone, as modules'
-	@echo 'make kunit-native   the same, built into a kernel by kunit.py'
-	@echo 'make docs           HTML and man pages, in Documentation/output'
-	@echo 'make install        the modules, for the same kernel; uninstall'
-	@echo 'make dkms-install   the same by DKMS, for later kernels, too; dkms-uninstall'
-	@echo 'make packages       Debian packages, in packages/; check-packages tries them'
-	@echo 'make clean          removes what was built here'
-	@echo 'make clean-cache    removes the cached kernel'
+	@echo 'Try:'
+	@echo '  make demo            SMB1 client on midatlas against a real Samba, in a UML guest'
+	@echo '  make demo HOSTILE=1  the same client against a server that breaks the protocol'
+	@echo '  make cifs            the kernel'"'"'s SMB client, stock and on midatlas, compared'
 	@echo
-	@echo 'Demo and check build a kernel once, in $$MIDATLAS_CACHE (~/.cache/midatlas).'
-	@echo 'KSRC=... names the source tree of another kernel to do it with.'
+	@echo 'Test:'
+	@echo '  make check           all pre-merge checks (4 minutes)'
+	@echo '  make check-deep      slow tests (about an hour): the seven marked *; PARTS="litmus faults" selects'
+	@echo '  make kunit           KUnit tests, loaded as modules'
+	@echo '  make kunit-native    KUnit tests, built into a kernel by kunit.py'
+	@echo '  make stress          concurrency stress test (tasks, softirq, hardirq)'
+	@echo '  make litmus        * memory-ordering tests, under the kernel'"'"'s memory model'
+	@echo '  make model         * model checking of all interleavings (user space)'
+	@echo '  make mutants       * mutation tests: seed known bugs, verify that a test catches each'
+	@echo '  make fuzz          * libFuzzer on atlas, window and sample client (user space)'
+	@echo '  make kernels       * build and boot test on Debian'"'"'s kernels (QEMU)'
+	@echo '  make sanitize      * KUnit, stress test and client under KASAN, KCSAN and lockdep'
+	@echo '  make faults        * fault injection (allocations, signals, unload, short reads)'
+	@echo
+	@echo 'Measure:'
+	@echo '  make bench           benchmark against XArray, IDR, sbitmap and others (2 minutes)'
+	@echo '  make bench MODE=full the same, all sizes and orders (about 15 minutes)'
+	@echo
+	@echo 'Build:'
+	@echo '  make modules         modules for the running kernel, or for the one of KDIR=...'
+	@echo '  make install         build and install them in updates/midatlas; uninstall removes them'
+	@echo '  make docs            documentation as HTML and man pages, in Documentation/output'
+	@echo '  make clean           remove what was built here'
+	@echo '  make clean-cache     remove the cached kernels, sources and tools'
+	@echo
+	@echo 'Package:'
+	@echo '  make dkms-install    install with DKMS, also for later kernels; dkms-uninstall removes'
+	@echo '  make packages        Debian packages, in packages/'
+	@echo '  make check-packages  install, build and uninstall test of the packages, in a chroot'
+	@echo
+	@echo 'Tests need a kernel. It is built once, in $$MIDATLAS_CACHE (~/.cache/midatlas).'
+	@echo 'KSRC=... uses the source tree of another kernel.'
 
-modules:
+headers:
 	@test -e $(KDIR)/Makefile || { echo "midatlas: no kernel headers in $(KDIR):" \
 		"install linux-headers-$$(uname -r), or set KDIR" >&2; exit 1; }
+
+modules: headers
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
-# Each is a script of that name.
-jobs := demo check cifs bench kunit kunit-native stress litmus model fuzz defects kernels sanitize faults check-deep
-jobs += docs packages check-packages clean-cache
+# Each of these is a script.
+jobs := demo check cifs bench kunit litmus model fuzz mutants kernels sanitize check-deep docs packages check-packages
 
 $(jobs):
 	@scripts/$@.sh
 
-install uninstall:
-	@KDIR="$(KDIR)" scripts/install.sh $@
+kunit-native:
+	@scripts/kunit.sh native
+
+stress faults observe lifecycle:
+	@scripts/guest.sh $@
 
 dkms-install dkms-uninstall:
 	@scripts/dkms.sh $(@:dkms-%=%)
 
-.PHONY: install uninstall dkms-install dkms-uninstall
+# Not modules_install: it installs tests and samples, and skips depmod with Debian's headers.
+release = $(shell sed -n 's/.*UTS_RELEASE "\(.*\)"/\1/p' $(KDIR)/include/generated/utsrelease.h)
+installed = $(INSTALL_MOD_PATH)/lib/modules/$(release)/updates/midatlas
+depmod = PATH=$$PATH:/usr/sbin:/sbin depmod $(addprefix -b ,$(INSTALL_MOD_PATH)) $(release)
 
-# Not kbuild's own clean: this one needs no headers and knows the products of all kernels.
+install: headers
+	$(MAKE) -C $(KDIR) M=$(CURDIR) midatlas.ko midwindow.ko
+	install -D -m 644 -t $(installed) midatlas.ko midwindow.ko
+	$(depmod)
+
+uninstall: headers
+	@test -e $(installed) || { echo "midatlas: not installed in $(installed)" >&2; exit 1; }
+	rm -r $(installed)
+	rmdir --ignore-fail-on-non-empty $(dir $(installed))
+	$(depmod)
+
+# Unlike kbuild's clean, this needs no headers, and cleans after all kernels.
 clean:
 	@find . -name .git -prune -o \( -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' \
 		-o -name '.*.cmd' -o -name '.*.d' -o -name '.tmp_*' -o -name modules.order -o -name Module.symvers \) \
 		-exec rm -rf {} +
 
-.PHONY: help modules clean $(jobs)
+# Other files in the cache stay.
+clean-cache:
+	@bash -c '. scripts/lib.sh; cd "$$cache"; \
+		rm -rf linux-source-* uml-* x86_64-* debian-* {modules,cifs}-of-* *.partial *.lock apt.log herd kunit-native run; \
+		rmdir "$$cache" 2>/dev/null || say "$$cache has other files, which stay"'
+
+.PHONY: help headers modules install uninstall dkms-install dkms-uninstall clean clean-cache
+.PHONY: kunit-native stress faults observe lifecycle $(jobs)

@@ -1,46 +1,106 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs the sample client against a real smbd, both inside UML, and prints what
-# came of it. REQUESTS and THREADS in the environment change the work; with
-# HOSTILE=1 the server is a hostile one instead.
+# Runs the sample client in a UML guest, checks its results and prints them as a table.
+#
+# The server is a real smbd; REQUESTS and THREADS set the load. With HOSTILE=1 it is the
+# hostile server; FRAMES, SEED and BEHAVIOURS set what it sends.
 
 . "$(dirname "$0")/lib.sh"
-. "$top/scripts/results.sh"
 
-[ -z "${HOSTILE:-}" ] || exec "$top/scripts/hostile.sh"
+declare -A result
+faults=()
 
-requests=${REQUESTS:-100000} threads=${THREADS:-64}
+# Reads the guest's results ("= KEY VALUE"), and then the client's last line in the
+# kernel's log ("smbecho: requests N = replied N + ...").
+read_results() {
+	local key value
 
-table() {
-	# On a machine that is slow enough some may pass their deadline.
+	while read -r key value; do
+		result[$key]=$value
+	done < <(sed -n 's/\r$//; s/^= //p; s/.* smbecho: \(requests .*\)/\1/p' "$work/console.log" | tr '=+,' '\n')
+}
+
+# row TEXT KEY OPERATOR VALUE [REMARK]: a line of the table. The client's value has to
+# pass test(1).
+row() {
+	local value=${result[$2]:-missing}
+
+	test "$value" "$3" "$4" 2>/dev/null || faults+=("$1: $value")
+	[[ $2 != *_ns ]] || value=$(awk -v ns="$value" 'BEGIN { printf "%.2f ms", ns / 1e6 }')
+	printf '  %-18s%12s%s\n' "$1" "$value" "${5:+ $5}"
+}
+
+# rows_of_ends REPLIED CANCELLED: how the requests ended, and the least that is expected
+rows_of_ends() {
+	row 'requests' requests -ge "$1"
+	row '  = replied' replied -ge "$1"
+	row '  + timed out' timed_out -ge 0
+	row '  + cancelled' cancelled -ge "$2" '(the submitter was killed)'
+	row '  + reset' reset -ge 0 "(${result[destructed]:-?} of them by the destructor at the end)"
+	row 'unaccounted' unaccounted -eq 0
+}
+
+samba_table() {
+	# On a slow machine some requests exceed their deadline.
 	rows_of_ends $((requests * 9 / 10)) 100
 	row 'requests/s' requests_per_s -gt 0
 	row 'peak in flight' peak_in_flight -eq "${result[max_mpx]:-0}" "of ${result[max_mpx]:-?} (MaxMpxCount)"
 	row 'latency p50' latency_p50_ns -gt 0
 	row 'latency p99' latency_p99_ns -gt 0
-	row 'replies' replies -ge "$requests" 'to some requests three'
+	row 'replies' replies -ge "$requests" '(some requests get three)'
 	row 'mismatches' mismatches -eq 0
 	row 'malformed' malformed -eq 0
 	row 'reassociated' reassociated -gt 0
-	row 'abandoned' abandoned -gt 0 'of the cancelled: they were in flight'
-	row 'late replies' late -gt 0 'to those'
-	row 'stale replies' stale -ge 0 'to those whose MID was free again'
+	row 'abandoned' abandoned -gt 0 '(cancelled while in flight)'
+	row 'late replies' late -gt 0 '(to abandoned requests)'
+	row 'stale replies' stale -ge 0 '(to abandoned requests whose MID is free again)'
 	row 'connections' connections -ge 2
-	row 'resubmitted' resubmitted -gt 0 'on the next connection'
+	row 'resubmitted' resubmitted -gt 0 '(on the next connection)'
 	row 'destructed' destructed -gt 0
 }
 
-[[ $requests =~ ^[1-9][0-9]{3,8}$ && $threads =~ ^[1-9][0-9]?$ ]] ||
-	die "give numbers, as REQUESTS=100000 (from 1000 on) THREADS=64 (up to 99)"
-need smbd:samba insmod:kmod busybox:busybox-static taskset:util-linux
+hostile_table() {
+	local kind
+
+	for kind in unknown stale late unsolicited malformed mismatches; do
+		result[hostile]=$((${result[hostile]:-0} + ${result[$kind]:-0}))
+	done
+	row 'behaviours' met -gt 0
+	row 'hostile frames' hostile -ge "$frames" '(received in the storm)'
+	row '  unknown MIDs' unknown -gt 0
+	row '  stale MIDs' stale -gt 0 '(of requests that have ended)'
+	row '  late replies' late -ge 0 '(to abandoned requests)'
+	row '  unsolicited' unsolicited -gt 0
+	row '  malformed' malformed -gt 0
+	row '  mismatches' mismatches -gt 0 '(the right MID, a wrong reply)'
+	row 'connections' connections -gt 1
+	rows_of_ends 1000 1
+}
+
+requests=${REQUESTS:-100000} threads=${THREADS:-64}
+frames=${FRAMES:-1000000} seed=${SEED:-$RANDOM} behaviours=${BEHAVIOURS:-all}
+if [ -n "${HOSTILE:-}" ]; then
+	[[ $frames =~ ^[1-9][0-9]{0,8}$ && $seed =~ ^[0-9]{1,9}$ && $behaviours =~ ^[a-z_,]+$ ]] ||
+		die "use numbers and names, such as FRAMES=1000000 SEED=1 BEHAVIOURS=early,storm"
+	need python3:python3
+	table=hostile_table
+	guest=(hostile.sh FRAMES="$frames" SEED="$seed" BEHAVIOURS="$behaviours")
+else
+	[[ $requests =~ ^[1-9][0-9]{3,8}$ && $threads =~ ^[1-9][0-9]?$ ]] ||
+		die "use numbers, such as REQUESTS=100000 (at least 1000) THREADS=64 (at most 99)"
+	need smbd:samba
+	table=samba_table
+	guest=(demo.sh REQUESTS="$requests" THREADS="$threads")
+fi
+need insmod:kmod busybox:busybox-static taskset:util-linux
 kernel=$("$top/scripts/kernel.sh")
 workdir demo
 build_modules "$kernel"
 
-PINNED=${PINNED-yes} boot "$kernel" "$work" demo.sh REQUESTS="$requests" THREADS="$threads" ||
-	faults+=("the run did not end well")
+PINNED=${PINNED-yes} boot "$kernel" "$work" "${guest[@]}" || faults+=("the guest failed")
 read_results
-
-[ ${#result[@]} -eq 0 ] || table
-verdict
+! grep 'smbecho: .* unaccounted [^0]' "$work/console.log" >&2 || faults+=("unaccounted requests")
+[ ${#result[@]} -eq 0 ] || $table
+[ ${#faults[@]} -eq 0 ] || die "FAILED: $(IFS=,; echo "${faults[*]}")"
+say "every request completed exactly once, and nothing leaked"

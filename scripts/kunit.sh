@@ -1,26 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs the KUnit tests under UML as loaded modules, and takes nothing
-# but a parsed pass of the kernel's own kunit.py for a success. In the environment,
-# CONFIG takes another kernel, SUITES only the suites that match it, and PART one in so
-# many turns of a race or a long run.
+# kunit.sh           runs the KUnit tests as loaded modules in a UML guest. CONFIG selects
+#                    another kernel, SUITES filters the suites, PART=N cuts races and
+#                    long tests to one Nth.
+# kunit.sh native    builds the tests into a kernel and runs them, with kunit.py alone
 
 . "$(dirname "$0")/lib.sh"
 
-need python3:python3 insmod:kmod busybox:busybox-static taskset:util-linux
-kernel=$("$top/scripts/kernel.sh")
-workdir kunit
-build_modules "$kernel"
-modules=$(find "$work" -name "*_kunit.ko" -printf "%f\n" | sed "s/\.ko$//" | sort | paste -sd " ")
-[ -n "$modules" ] || die "no tests were built: the kernel in $kernel has no KUnit"
-
-# run_of MODULE: parses what the console has of it; kunit.py takes one module's
-# list of suites at a time
-run_of() {
+# results_of MODULE: kunit.py parses the part of the console log that is the module's
+results_of() {
 	awk -v begin="@ $1" '/^@ / { on = $0 == begin } on' "$work/console.log" >"$work/$1.console"
 	passed=0
-	# Where no suite of a module matches, KUnit says nothing of it
+	# KUnit prints nothing if SUITES selects no suite of the module.
 	[ -z "${SUITES:-}" ] || grep -q 'KTAP version' "$work/$1.console" || return 0
 	PYTHONDONTWRITEBYTECODE=1 python3 "$kernel/source/tools/testing/kunit/kunit.py" parse "$work/$1.console" |
 		tee "$work/$1.log" || die "KUnit tests failed"
@@ -28,12 +20,53 @@ run_of() {
 	[ -n "$passed" ] || die "no test of $1 was run"
 }
 
-PINNED=yes boot "$kernel" "$work" kunit.sh MODULES="${modules// /,}" ${SUITES:+"SUITES=$SUITES"} ${PART:+"PART=$PART"} || ended_badly=yes
-sum=0
-for module in $modules; do
-	run_of "$module"
-	sum=$((sum + passed))
-done
-[ $sum -gt 0 ] || die "no suite matches SUITES=$SUITES"
-[ -z "${ended_badly:-}" ] || die "KUnit passed, and yet the run did not end well"
-say "$sum tests passed, $(sed -n 's/^@ Linux [^ ]*, //p' "$work/console.log")"
+as_modules() {
+	local modules module sum=0 failed=''
+
+	need python3:python3 insmod:kmod busybox:busybox-static taskset:util-linux
+	kernel=$("$top/scripts/kernel.sh")
+	workdir kunit
+	build_modules "$kernel"
+	modules=$(find "$work" -name "*_kunit.ko" -printf "%f\n" | sed "s/\.ko$//" | sort | paste -sd " ")
+	[ -n "$modules" ] || die "no tests were built: the kernel in $kernel has no KUnit"
+
+	PINNED=yes boot "$kernel" "$work" kunit.sh MODULES="${modules// /,}" ${SUITES:+"SUITES=$SUITES"} \
+		${PART:+"PART=$PART"} || failed=yes
+	for module in $modules; do
+		results_of "$module"
+		sum=$((sum + passed))
+	done
+	[ $sum -gt 0 ] || die "no suite matches SUITES=$SUITES"
+	[ -z "$failed" ] || die "all KUnit tests passed, but the guest failed"
+	say "$sum tests passed, $(sed -n 's/^@ Linux [^ ]*, //p' "$work/console.log")"
+}
+
+# The kernel tree stays unchanged: our Kconfig is appended to a copy of its Kconfig, and
+# UML's drivers-y, which is empty, adds our directory.
+native() {
+	local tree copy
+
+	[ -z "${KSRC:-}" ] || die "kunit-native needs the cached kernel tree: unset KSRC"
+	need gcc:gcc flex:flex bison:bison bc:bc perl:perl python3:python3 /usr/include/stdlib.h:libc6-dev
+	tree=$("$top/scripts/source.sh")
+	workdir native
+
+	# kbuild puts the objects of TREE/../X into BUILD/../X. TREE and BUILD are in the same
+	# directory, so that is the copy itself.
+	copy=$work/midatlas
+	copy_sources "$copy"
+	{ cat "$tree/Kconfig"; echo "source \"$copy/Kconfig\""; } >"$work/Kconfig"
+
+	say "building a kernel that includes the tests (about five minutes on two CPUs)"
+	PYTHONDONTWRITEBYTECODE=1 python3 "$tree/tools/testing/kunit/kunit.py" run --arch=um \
+		--kunitconfig="$top/.kunitconfig" --build_dir="$cache/kunit-native" --jobs="$(nproc)" \
+		--make_options=KBUILD_KCONFIG="$work/Kconfig" \
+		--make_options=drivers-y="$(realpath --relative-to="$tree" "$copy")/" \
+		--kernel_args=seccomp=on --kernel_args=ncpus=2
+}
+
+case "$*" in
+'') as_modules ;;
+native) native ;;
+*) die "usage: kunit.sh [native]" ;;
+esac
