@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
 #
-# The first and only process of a machine that is not of this machine's kind: it has
-# nothing but busybox and the modules.
+# The only process of a guest of another architecture. Its root filesystem has busybox and
+# the modules, nothing else.
 
 trap 'busybox poweroff -f' EXIT
 tell() { echo "@ $*"; }

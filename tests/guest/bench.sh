@@ -1,14 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Loads the benchmark with PARAMETERS, which are separated by colons, and waits
-# until it is through. Its results are the lines after "= ".
+# Runs the benchmark with PARAMETERS (separated by colons). Each line of its results
+# begins with "= ".
 
 . "${0%/*}/lib.sh"
 
 bench=/sys/kernel/debug/midatlas_bench
 
-# An atlas' folder in debugfs is not part of what it takes to be one.
+# Without debugfs, whose directories would count as memory of an atlas
 for atlas in ./midatlas.ko bench/nopped.ko bench/untraced.ko bench/uncounted.ko; do
 	load $atlas debugfs=0 || fail "$atlas does not load"
 done

@@ -1,9 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The same faults under the same load on both variants: the server killed and
-# restarted, the server stopped and continued, processes killed in mid-I/O, the
-# share unmounted.
+# Injects the same faults under the same load into both variants: server killed and
+# restarted, server stopped and continued, processes killed during I/O, share unmounted.
 
 . "${0%/*}/smbd.sh"
 . "${0%/*}/cifs-lib.sh"
@@ -11,20 +10,20 @@
 
 fault_dialects='1.0 3.1.1 3.1.1,seal'
 
-# Of a server that is silent cifs despairs after three intervals of echo_interval.
+# cifs reconnects when the server is silent for three echo_intervals.
 mount_hard() {
 	mount_share "$1,hard,echo_interval=1" || fail "no mount with vers=$1"
 	mkdir -p $mnt/load
 }
 
-# keep_busy SECONDS: reads and writes that are verified
+# keep_busy SECONDS: verified reads and writes
 keep_busy() {
 	fio --name=load --directory=$mnt/load --rw=randrw --bsrange=4k-256k --size=4m --numjobs=4 \
 		--verify=crc32c --time_based --runtime="$1" --group_reporting --minimal \
 		>/tmp/load.log 2>&1
 }
 
-# loaded NAME FAULT: whether data was lost, and how the load ended
+# loaded NAME FAULT: injects FAULT three times under load
 loaded() {
 	keep_busy 12 &
 	loader=$!
@@ -51,15 +50,15 @@ pause() {
 	killall -CONT smbd
 }
 
-# Longer than cifs waits: it reconnects, and finds the old server stopped
+# Longer than cifs waits: it reconnects while the server is stopped
 silence() {
 	killall -STOP smbd
 	sleep 5
 	killall -CONT smbd
 }
 
-# Twelve processes that read, write, look and lock, and die in the middle of it. (The
-# shell has another child, smbd.)
+# Starts twelve processes that read, write and list directories, and kills them during
+# I/O. smbd is also a child of this shell, so only these are waited for.
 slaughter() {
 	victims=
 	for n in 1 2 3; do

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# What the cifs guest scripts share, on top of smbd.sh and lib.sh, which is
-# sourced last.
+# Functions of the cifs guest scripts. They need smbd.sh and lib.sh; lib.sh is sourced
+# last.
 #
-# A variant is "converted" or "stock"; each line of a result begins with the one
-# that is loaded. What the kernel logs belongs to the variant that was told last.
+# A variant is "converted" or "stock". Each result begins with the loaded variant. A kernel
+# message belongs to the last line "@ variant".
 
 mnt=/tmp/mnt
 
-# Signing needs a user; encryption needs ciphers, which cifs asks for by the names
-# of their algorithms.
+# Signing needs a user. Encryption needs ciphers: cifs requests them by algorithm, not by
+# module.
 start_server() {
 	start_smbd
 	printf 'secret\nsecret\n' | smbpasswd -c /tmp/smb.conf -s -a root >/dev/null ||
@@ -26,10 +26,10 @@ restart_server() {
 	smbd --foreground --no-process-group --configfile=/tmp/smb.conf >>/tmp/smbd.log 2>&1 &
 }
 
-# What the kernel holds against itself: a bad page, an oops, a warning, a lockup
+# Taints: bad page, oops, warning, soft lockup
 taints() { echo $(($(cat /proc/sys/kernel/tainted) & (32 | 128 | 512 | 16384))); }
 
-# use VARIANT: loads it
+# use VARIANT: loads the variant
 use() {
 	variant=$1 tainted=$(taints)
 	tell "variant $variant"
@@ -46,7 +46,7 @@ use() {
 # result KEY VALUE
 result() { echo "= $variant $1 $2"; }
 
-# leaks: how many objects kmemleak takes for lost, where the kernel has it
+# The number of leaks that kmemleak reports, if the kernel has it
 leaks() {
 	cd /sys/kernel/debug || return
 	[ -e kmemleak ] || { echo 0; return; }
@@ -57,7 +57,7 @@ leaks() {
 	echo clear >kmemleak
 }
 
-# unuse: unloads the variant. The converted one accounts for every id then.
+# Unloads the variant. The converted one reports whether all IDs came back.
 unuse() {
 	tries=600
 	until rmmod cifs 2>/dev/null; do
@@ -70,11 +70,10 @@ unuse() {
 	result leaks "$(leaks)"
 }
 
-# The last line of a script that has run both variants: it is over, and the results
-# say how it went.
+# The last line of a script that compares variants: cifs.sh judges the results
 finish() { tell 'done'; }
 
-# What the connections that ended since the last time said
+# Sums up the reports of the connections that have ended since the last call
 account() {
 	dmesg -c | sed -n 's/.*CIFS: connection .*: \([0-9]*\) M[A-Za-z]* handed out, \([0-9]*\) came back, \([0-9]*\) left.*/\1 \2 \3/p' |
 		awk '{ out += $1; back += $2; left += $3 } END { print out + 0, back + 0, left + 0 }' >/tmp/accounts
@@ -83,19 +82,19 @@ account() {
 	result unaccounted $((out - back + left))
 }
 
-# mount_share DIALECT[,OPTION...] [FOLDER]
+# mount_share DIALECT[,OPTION...] [DIRECTORY]
 mount_share() {
 	mount -t cifs //127.0.0.1/share "${2:-$mnt}" -o "user=root,pass=secret,ip=127.0.0.1,vers=$1"
 }
 
-# Where something is measured the client has one CPU and the server the other: where the
-# scheduler puts them makes more of a difference than any client does.
+# For measurements the client has one CPU and the server the other: their placement by the
+# scheduler makes a larger difference than the client.
 on_client_cpu() { taskset 1 "$@"; }
 
-# server_apart SMBD: with those that it will fork
+# server_apart SMBD: pins smbd, before it forks
 server_apart() { taskset -ap 2 "$1" >/dev/null; }
 
-# mount_apart DIALECT[,OPTION...] [FOLDER]: with its receiver on the client's CPU
+# mount_apart DIALECT[,OPTION...] [DIRECTORY]: with the receiver on the client's CPU
 mount_apart() {
 	mount_share "$@" || fail "no mount with vers=$1"
 	for thread in $(pgrep -x cifsd); do
@@ -103,7 +102,7 @@ mount_apart() {
 	done
 }
 
-# drop what is cached, so that it comes from the server
+# After this, reads go to the server.
 drop_caches() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# What a small read costs beside $COUNTS (separated by colons) requests that wait at the
-# server: change notifies, and locks that a second connection holds. Of locks no more
-# than $MOST_LOCKS: smbd tries all that wait again whenever one goes away. Not with
-# SMB1, where each comes back at once with EAGAIN, stock and converted.
+# Measures a small read with $COUNTS (separated by colons) requests pending at the server:
+# change notifies, and locks that another connection holds. At most $MOST_LOCKS locks:
+# smbd retries all of them whenever one is cancelled. Not with SMB1: both variants return
+# EAGAIN at once.
 
 . "${0%/*}/smbd.sh"
 . "${0%/*}/cifs-lib.sh"
@@ -23,7 +23,7 @@ measure() {
 	done
 }
 
-# with_mount DIALECT: an empty connection, no cache in between
+# with_mount DIALECT: a new connection, without the page cache
 with_mount() {
 	mount_apart "$1,cache=none"
 	mkdir -p $mnt/dir
@@ -55,7 +55,7 @@ locks() {
 }
 
 # shellcheck disable=SC3045
-ulimit -n 20000	# dash has it, and smbd needs it
+ulimit -n 20000	# for smbd; dash supports it
 echo 20000 >/proc/sys/kernel/threads-max
 start_server
 server_apart "$smbd"

@@ -1,8 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The converted cifs mounts with its oldest and its newest dialect, and what is
-# written comes back.
+# Mounts with the oldest and the newest dialect, writes files and compares them.
 
 . "${0%/*}/smbd.sh"
 . "${0%/*}/cifs-lib.sh"

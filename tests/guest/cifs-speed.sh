@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Throughput of both variants, $RUNS times: fio's IOPS with small random reads and
-# writes, and what dbench does in a second. A run changes the variants every few seconds,
-# so that what disturbs the machine for longer disturbs both.
+# Throughput of both variants, $RUNS times: IOPS of fio with small random reads and
+# writes, and operations per second of dbench. The variants alternate every few seconds,
+# so that longer disturbances affect both.
 
 . "${0%/*}/smbd.sh"
 . "${0%/*}/cifs-lib.sh"
@@ -11,9 +11,8 @@
 
 seconds=4
 
-# documents: a load for dbench, what an office program does with eight of them. dbench's
-# own does nothing but write for its first seconds, and is over in hours: what it says
-# after a few seconds is how far it came.
+# A load for dbench: an office program with eight documents. dbench's own load takes hours
+# and only writes in its first seconds.
 documents() {
 	dir='\clients\client1'
 	cat <<-END
@@ -49,21 +48,21 @@ documents() {
 	done
 }
 
-# fio_rate: operations a second. The files stay, for the next one.
+# Operations per second. The files stay for the next call.
 fio_rate() {
 	on_client_cpu fio --name=speed --directory=$mnt --rw=randrw --bs=4k --size=8m --numjobs=4 --time_based \
 		--runtime=$seconds --group_reporting --minimal >/tmp/fio.log || fail "fio: $(tail -n 1 /tmp/fio.log)"
 	tail -n 1 /tmp/fio.log | awk -F ';' '{ print $8 + $49 }'
 }
 
-# dbench_rate: the same, whatever they are
+# Operations per second, of any kind
 dbench_rate() {
 	on_client_cpu dbench -c /tmp/documents -D $mnt -t $seconds 4 >/tmp/dbench.log || fail "dbench: $(tail -n 1 /tmp/dbench.log)"
 	rm -rf $mnt/clients
 	awk -v s=$seconds '/^Throughput/ { print n / s } /^ Operation / { table = 1 } table { n += $2 }' /tmp/dbench.log
 }
 
-# rates: of the variant that is loaded
+# Measures the loaded variant
 rates() {
 	for dialect in 1.0 3.1.1; do
 		mount_apart "$dialect,cache=none"

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# The same work on both variants with each dialect: fio with verification of small
-# and large blocks, buffered and direct, a metadata load, a tree copied, compared
-# and deleted. DIALECTS takes some of them, separated by colons.
+# Runs the same load on both variants with each of DIALECTS (separated by colons): fio with
+# verification of small and large blocks, buffered and direct; dbench; a tree copied,
+# compared and deleted.
 
 . "${0%/*}/smbd.sh"
 . "${0%/*}/cifs-lib.sh"
@@ -24,8 +24,8 @@ work_fio() {
 	rm -r "$mnt/fio"
 }
 
-# Files that are removed while the client still has them open go when it closes them,
-# which may be later, and leave by then a folder that is not empty.
+# A file that the client still has open is removed when it is closed. Until then its
+# directory is not empty.
 remove() {
 	for _ in $(seq 20); do
 		rm -rf "$@" 2>/dev/null && return
@@ -48,7 +48,7 @@ work_tree() {
 } >/tmp/tree.log 2>&1
 
 start_server
-# Without names that differ in case only, which the share takes for one
+# Without names that differ only in case: the share ignores case
 cp -r /usr/include/linux /tmp/tree
 rm -r /tmp/tree/netfilter*
 for each in converted stock; do
@@ -66,7 +66,7 @@ for each in converted stock; do
 			fi
 		done
 		umount "$mnt" || result "umount:$dialect" failed
-		rm -rf /tmp/share/*	# what a failed load has left must not fail the next
+		rm -rf /tmp/share/*	# files of a failed load must not affect the next
 		tell "$each, vers=$dialect"
 	done
 	unuse

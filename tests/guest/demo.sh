@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Lets the sample client loose on a real smbd, and then lets the worst happen:
-# submitters are killed, smbd dies, and it falls silent when the client wants to
-# go. Prints the client's results, each line after "= ".
+# Runs the sample client against a real smbd. Meanwhile submitters are killed, smbd is
+# killed and restarted, and at the end smbd is stopped before the client is unloaded.
+# Prints the client's results, each line after "= ".
 
 . "${0%/*}/smbd.sh"
 . "${0%/*}/lib.sh"
@@ -12,7 +12,7 @@ victims=100
 unanswered=10
 debugfs=/sys/kernel/debug/smbecho
 
-# await KEY OPERATOR VALUE: until that is true of the client's result
+# await KEY OPERATOR VALUE: waits until the value of KEY passes test(1)
 await() {
 	while :; do
 		while read -r key value; do
@@ -35,18 +35,18 @@ for _ in $(seq $victims); do
 	pids="$pids $!"
 done
 await writers -eq $victims
-# Now a third of them has a request in flight, and none is answered.
+# Now about a third of them have a request in flight, and no reply arrives.
 signal_smbd STOP
 # shellcheck disable=SC2086
 kill -KILL $pids
 await writers -eq 0
 signal_smbd CONT
-tell "$victims processes that submit, too, were killed"
+tell "killed $victims submitting processes"
 
 await replied -ge $((REQUESTS / 2))
 signal_smbd KILL
 run_smbd
-tell "smbd was killed and started again"
+tell "killed and restarted smbd"
 
 await state = 'done'
 signal_smbd STOP
@@ -54,5 +54,5 @@ echo $unanswered | dd of=$debugfs/submit oflag=nonblock status=none || fail "can
 sed 's/^/= /' $debugfs/result
 rmmod smbecho || fail "smbecho does not unload"
 rmmod midatlas || fail "midatlas does not unload"
-tell "$unanswered requests were left unanswered at the end"
+tell "unloaded the client with $unanswered requests in flight"
 done_well

@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Whatever can fail around the sample client, fails: each allocation in turn, each
-wait by a signal, the module's life at each moment by rmmod, the connection at each
-byte.  After each fault the client must still be there, or be gone without a trace.
-The arguments name the parts: allocations, signals, unloads, cuts.
+"""Injects faults around the sample client, in four parts that the arguments select:
 
-Prints how many such points were hit ("= KEY VALUE"); the first thing that is wrong
-ends it.  What the kernel has to say about it is for whoever reads its log.
+allocations  each allocation fails once
+signals      each wait is interrupted by a signal
+unloads      the module is unloaded at many moments
+cuts         the connection is cut after each byte
+
+After each fault the client must still work, or must have been unloaded without a trace.
+Prints the number of faults of each kind ("= KEY VALUE").  Stops at the first failure.
+The caller checks the kernel log.
 """
 
 import contextlib
@@ -42,7 +45,7 @@ def check(ok, what):
 def wait_for(condition, what, seconds=20):
     end = time.monotonic() + seconds
     while not condition():
-        check(time.monotonic() < end, f"{what} did not come to pass")
+        check(time.monotonic() < end, f"timeout: {what}")
         time.sleep(0.005)
 
 
@@ -52,7 +55,7 @@ def put(path, text):
 
 
 class FailNth:
-    """From arm() on, until the end of the block, a task's Nth allocation fails."""
+    """Lets a task's Nth allocation fail, from arm() until the end of the block."""
 
     def __init__(self, n, task="thread-self"):
         self.n = n
@@ -100,7 +103,7 @@ def unload(name):
 
 
 class Client:
-    """The sample client; it is unloaded at the end."""
+    """The sample client, loaded for the block."""
 
     def __init__(self, **parameters):
         settings = {"port": PORT, "threads": 0, "requests": 0, "timeout_ms": 500,
@@ -120,7 +123,7 @@ class Client:
             return int(re.search(rf"^{key} (\d+)$", file.read(), re.M)[1])
 
     def lives(self):
-        """A request that nothing disturbs is replied, now or soon."""
+        """An undisturbed request gets a reply soon."""
         replied = self["replied"]
 
         def one_more():
@@ -144,7 +147,7 @@ def submit(count, flags=0, fault=NO_FAULT):
 # The server
 
 class Server:
-    """Serves each connection in the way that is in force when it comes."""
+    """Serves each new connection with the current behaviour."""
 
     def __init__(self):
         self.open = []
@@ -167,7 +170,7 @@ class Server:
                              daemon=True).start()
 
     def drop(self):
-        """Ends all connections."""
+        """Shuts down all connections."""
         while self.open:
             try:
                 self.open.pop().shutdown(socket.SHUT_RDWR)
@@ -185,7 +188,7 @@ class Server:
 
 
 def silent(conn):
-    """Reads all and replies to nothing."""
+    """Reads all requests, sends no reply."""
     conn.negotiate()
     conn.silence()
 
@@ -196,20 +199,20 @@ def one_silent(conn):
 
 
 def deaf(conn):
-    """Reads nothing more."""
+    """Stops reading after NEGOTIATE."""
     conn.negotiate(mpx=1000)
     time.sleep(3600)
 
 
 def mute(conn):
-    """Does not even negotiate."""
+    """Does not answer NEGOTIATE."""
     conn.silence()
 
 
 # Allocations
 
 def each_allocation(attempt):
-    """Calls attempt(N) for N = 1, 2, ... until it returns that none was hit."""
+    """Calls attempt(N) for N = 1, 2, ... until no allocation failed."""
     for n in itertools.count(1):
         if not attempt(n):
             return n - 1
@@ -238,7 +241,7 @@ def fail_submit(server):
 
 
 def fail_growth(server):
-    """The second request in flight is the first that needs a larger table."""
+    """The second request in flight lets the table grow."""
     server.be(silent)
 
     def attempt(n):
@@ -263,7 +266,7 @@ def task_of(comm):
 
 
 def fail_connect(server):
-    """In the receiver: from one connection's end to the next one's first reply."""
+    """In the receiver, from the end of a connection to the first reply of the next."""
     server.be(hostile.honest)
     with Client() as client:
         client.lives()
@@ -312,14 +315,14 @@ class Victim:
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
-            check(False, f"a killed submitter does not go, it is {self.state()}")
+            check(False, f"a killed submitter does not exit, it is in state {self.state()}")
 
 
 KILLS = 20
 
 
 def kill_in(state, client, victims=1, others=0):
-    """Kills those who wait inside the client: killable ("D"), or for a socket ("S")."""
+    """Kills submitters that wait in the client: killable ("D"), or for a socket ("S")."""
     kills = 0
     while kills < KILLS:
         crowd = [Victim() for _ in range(victims)]
@@ -354,7 +357,7 @@ def signals(server):
     with Client(**slow) as client:
         wait_for(lambda: client["connections"], "a connection")
         points["for_a_reply"] = kill_in("D", client)
-    # Small buffers, which a socket has from its listener, fill with a few requests.
+    # A few requests fill small buffers. A socket inherits them from its listener.
     server.close()
     for key in ("tcp_rmem", "tcp_wmem"):
         put(f"/proc/sys/net/ipv4/{key}", "4096 4096 4096")
@@ -377,7 +380,7 @@ MOMENTS = 25
 
 
 def unload_at_each_moment():
-    """Moments 4 ms apart, from the load on."""
+    """At moments 4 ms apart, from loading on."""
     for moment in range(MOMENTS):
         with Client(threads=8, requests=1000000, tries=2):
             time.sleep(moment * 0.004)
@@ -398,7 +401,7 @@ def unloads(server):
 # Cuts
 
 class Cuts:
-    """Each second connection ends at another point; those between must be whole."""
+    """Cuts every second connection, each at another byte. The others must work."""
 
     def __init__(self):
         negotiated = len(hostile.frame(hostile.message(hostile.NEGOTIATE, 0, bytes(34))))
@@ -460,7 +463,7 @@ def cuts(server):
         wait_for(lambda: not points.todo, "the last cut", 300)
         server.be(hostile.honest)
         client.lives()
-        check(client["connections"] >= 2 * points.done - 1, "some connections were not made")
+        check(client["connections"] >= 2 * points.done - 1, "some connections are missing")
     return {"connections": points.done}
 
 

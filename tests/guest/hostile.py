@@ -1,13 +1,12 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""A hostile SMB1 server: answers NEGOTIATE and ECHO, each way but the right one.
+"""A hostile SMB1 server: answers NEGOTIATE and ECHO, in many wrong ways.
 
-It serves every behaviour that --list names, each on a port of its own, until it
-is killed.  Beside the name stands what a client must have counted that met it.
+It serves each behaviour on a port of its own until it is killed.  --list prints
+the ports, the behaviours and the counts that a client must show afterwards.
 
-The behaviour "storm" mixes them all at random.  SIGUSR1 calms it: from then on
-it gives right answers, and it says what it has sent.  What is random comes from
-the seed, which is printed.
+The behaviour "storm" mixes the others at random.  After SIGUSR1 it answers
+correctly, and prints what it has sent.  The seed of the random numbers is printed.
 """
 
 import argparse
@@ -62,12 +61,12 @@ def frame(payload, *, kind=0, length=None):
     return struct.pack(">I", kind << 24 | length) + payload
 
 
-# By MID: a reply to a request that may exist or not.
+# For each MID a reply, whether or not such a request exists.
 GUESSES = [frame(message(ECHO, mid, b"\1\0")) for mid in range(0x10000)]
 
 
 class Echo:
-    """A client's ECHO request, and the replies that can be made of it."""
+    """A client's ECHO request, and possible replies to it."""
 
     def __init__(self, raw):
         self.mid = HEADER.unpack_from(raw)[11]
@@ -100,7 +99,7 @@ class Connection:
         self.sock.sendall(data)
 
     def message(self):
-        """The first message of what has been received, or None."""
+        """The first complete message received, or None."""
         if len(self.buffer) < 4:
             return None
         end = 4 + struct.unpack_from(">I", self.buffer)[0]
@@ -110,7 +109,7 @@ class Connection:
         return raw
 
     def receive(self, timeout=None):
-        """The next message; nothing is lost in a TimeoutError."""
+        """The next message. A TimeoutError loses no data."""
         self.sock.settimeout(timeout)
         while (raw := self.message()) is None:
             data = self.sock.recv(0x10000)
@@ -120,12 +119,12 @@ class Connection:
         return raw
 
     def echoes(self):
-        """All requests of the client, as they come."""
+        """All requests of the client, as they arrive."""
         while True:
             yield Echo(self.receive())
 
     def waiting(self, timeout):
-        """The requests that are there, or come in time."""
+        """The requests that have arrived, or arrive in time."""
         found = []
         try:
             found.append(Echo(self.receive(timeout)))
@@ -142,7 +141,7 @@ class Connection:
                                 **fields)))
 
     def silence(self):
-        """Reads and says nothing until the client has had enough."""
+        """Reads but sends nothing until the client hangs up."""
         while True:
             self.receive()
 
@@ -154,13 +153,13 @@ class Connection:
 
 
 def serve(conn, answer):
-    """NEGOTIATE, and then for each ECHO the bytes that answer() makes of it."""
+    """Answers NEGOTIATE, and each ECHO with the result of answer()."""
     conn.negotiate()
     for echo in conn.echoes():
         conn.send(answer(echo))
 
 
-# Right, if unusual: nothing may go wrong with these.
+# Correct, but unusual: the client must report no error.
 
 RIGHT = "replied>0 mismatches=0 malformed=0"
 
@@ -181,7 +180,7 @@ def trickle(conn):
 
 @behaviour(RIGHT)
 def reorder(conn):
-    """As many requests as are there, answered last first."""
+    """Answers the requests that have arrived, last first."""
     conn.negotiate()
     while True:
         held = conn.waiting(None)
@@ -202,12 +201,12 @@ def one_at_a_time(conn):
 
 @behaviour(RIGHT + " max_mpx=65535")
 def many_at_a_time(conn):
-    """The largest MaxMpxCount there is."""
+    """The largest possible MaxMpxCount."""
     conn.mpx = 0xFFFF
     honest(conn)
 
 
-# Wrong replies, in good frames.
+# Wrong replies in valid frames.
 
 @behaviour("unknown>0 mismatches=0")
 def unknown(conn):
@@ -217,7 +216,7 @@ def unknown(conn):
 
 @behaviour("stale>0 mismatches=0")
 def repeated(conn):
-    """Each last reply twice."""
+    """Repeats the last reply to each request."""
     serve(conn, lambda echo: echo.replies() + echo.reply(echo.count))
 
 
@@ -229,13 +228,13 @@ def unsolicited(conn):
 
 @behaviour("mismatches>0")
 def sequence(conn):
-    """Of several replies the last one first."""
+    """Several replies to a request, last first."""
     serve(conn, lambda echo: b"".join(reversed(echo.all())))
 
 
 @behaviour("mismatches>0")
 def payload(conn):
-    """One bit is wrong in one reply of ten."""
+    """Flips one bit in one of ten replies."""
     def answer(echo):
         data = bytearray(echo.data)
         if conn.random.random() < 0.1:
@@ -246,7 +245,7 @@ def payload(conn):
 
 @behaviour("mismatches>0")
 def swapped(conn):
-    """The payload of the request before."""
+    """The payload of the previous request."""
     before = b"?" * 64
 
     def answer(echo):
@@ -281,7 +280,7 @@ def truncated(conn):
 
 @behaviour("unknown>60000")
 def early(conn):
-    """Guesses MIDs: all of them before there was a request, then at random."""
+    """Guesses MIDs: all of them before the first request, then at random."""
     conn.negotiate()
     conn.send(b"".join(GUESSES))
     for echo in conn.echoes():
@@ -290,7 +289,7 @@ def early(conn):
 
 @behaviour("timed_out>0 stale>0 mismatches=0")
 def late(conn):
-    """After the deadline, all at once."""
+    """Answers after the deadline, all at once."""
     conn.negotiate()
     while True:
         held = conn.waiting(None)
@@ -298,7 +297,7 @@ def late(conn):
         conn.send(b"".join(echo.replies() for echo in held))
 
 
-# Wrong frames.
+# Invalid frames.
 
 @behaviour("malformed>0 mismatches=0")
 def short(conn):
@@ -323,7 +322,7 @@ def not_a_reply(conn):
 
 @behaviour("malformed>0 mismatches=0 replied>0")
 def longest(conn):
-    """Frames of 64 KiB exactly, which are still allowed."""
+    """Frames of exactly 64 KiB, the largest allowed."""
     serve(conn, lambda echo: frame(bytes(FRAME_MAX)) + echo.replies())
 
 
@@ -363,20 +362,20 @@ def silent(conn):
 
 @behaviour("timed_out>0 mismatches=0")
 def stingy(conn):
-    """One reply only, to those who want several, too."""
+    """One reply only, even if the request asks for several."""
     serve(conn, Echo.reply)
 
 
 @behaviour("timed_out>0 connections>1")
 def deaf(conn):
-    """Does not even read."""
+    """Does not read."""
     conn.negotiate()
     time.sleep(60)
 
 
 @behaviour("timed_out>0 unknown>0 connections>1")
 def babble(conn):
-    """Unknown MIDs without end, but no answer."""
+    """Sends unknown MIDs all the time, and no reply."""
     conn.negotiate()
     junk = GUESSES[0x5555] * 100
     while True:
@@ -470,7 +469,7 @@ def negotiate_smb2(conn):
 
 @behaviour("replied=0 reset>0")
 def negotiate_truncated(conn):
-    """All words announced, none there."""
+    """All words announced, none sent."""
     raw = bytearray(message(NEGOTIATE, HEADER.unpack_from(conn.receive())[11]))
     raw[HEADER.size] = 17
     conn.send(frame(bytes(raw)))
@@ -484,13 +483,13 @@ def negotiate_error(conn):
 
 
 class Storm:
-    """One connection on which anything can happen.
+    """One connection with random behaviour.
 
-    Each turn takes the requests that are there and does one thing, with some of
-    them or with earlier ones.
+    Each turn reads the requests that have arrived and performs one action, on some
+    of them or on earlier ones.
     """
     calm = threading.Event()
-    sent = collections.Counter()	# frames, of all connections
+    sent = collections.Counter()	# frames of all connections
 
     def __init__(self, conn):
         self.conn = conn
@@ -505,11 +504,11 @@ class Storm:
         self.sent[kind] += len(frames)
 
     def some(self):
-        """A few times; now and then a burst."""
+        """A count: mostly small, sometimes a burst."""
         return self.random.choice((1, 2, 5, 20, 100, 1000))
 
     def take(self):
-        """One of the requests, or none if there are none."""
+        """Some of the requests."""
         count = min(len(self.open), self.some())
         taken, self.open = self.open[:count], self.open[count:]
         return taken
@@ -519,7 +518,7 @@ class Storm:
         self.done.extend(frames)
         self.send(kind, frames)
 
-    # What can happen.
+    # The actions.
 
     def right(self):
         self.reply("right", self.take())
@@ -574,7 +573,7 @@ class Storm:
         time.sleep(self.random.uniform(0, longest))
 
     def cut(self):
-        """Closes, resets or falls silent, at any byte."""
+        """Closes, resets or falls silent, after any byte."""
         rest = b"".join(reply for echo in self.take() for reply in echo.all())
         self.conn.send(rest[:self.random.randrange(len(rest) + 1)])
         self.sent["cut"] += 1
@@ -589,7 +588,7 @@ class Storm:
              silence: 5, cut: 0.4}
 
     def release(self):
-        """Sends what was held back long enough."""
+        """Sends the replies that are due."""
         ready = []
         while self.held and self.held[0][0] < time.monotonic():
             ready.append(self.held.popleft()[1])
@@ -598,7 +597,7 @@ class Storm:
 
     def run(self):
         self.conn.negotiate(mpx=self.random.choice((1, 3, 50, 50, 50, 1000, 65535)))
-        self.guessed()	# as long as some MIDs were never in use
+        self.guessed()	# while some MIDs were never in use
         while True:
             idle = not self.open and not self.held
             for echo in self.conn.waiting(0.01 if idle else 0.0001):
@@ -655,7 +654,7 @@ def main():
     parser.add_argument("--port", type=int, default=4400, help="the first port")
     parser.add_argument("--mpx", type=int, default=50, help="MaxMpxCount")
     parser.add_argument("--deadline-ms", type=int, default=500,
-                        help="the client's")
+                        help="deadline of the client")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1000000)
     options = parser.parse_args()
 

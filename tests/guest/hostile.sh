@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Lets the sample client meet each of BEHAVIOURS of the hostile server, and then
-# the storm until it has received FRAMES hostile frames. Prints the client's
-# results of that, each line after "= ".
+# Runs the sample client against each of BEHAVIOURS of the hostile server, and last
+# against "storm" until it has received FRAMES hostile frames. Prints the client's results
+# of the storm, each line after "= ".
 
 . "${0%/*}/lib.sh"
 
@@ -11,7 +11,7 @@ debugfs=/sys/kernel/debug/smbecho
 hostile=guest/hostile.py
 deadline=500
 
-# The client's results as variables, these among them
+# Results of the client, which read_result sets
 state='' replied=0 unknown=0 stale=0 late=0 unsolicited=0 malformed=0 mismatches=0 connections=0
 read_result() {
 	while read -r key value; do
@@ -28,7 +28,7 @@ holds() {
 	esac
 }
 
-# as_expected NAME EXPECTED...: soon, as a reconnect may just be under way
+# as_expected NAME EXPECTED...: within 5 s, because a reconnect may be in progress
 as_expected() {
 	name=$1
 	shift
@@ -55,7 +55,7 @@ meet() {
 	rmmod smbecho || fail "smbecho does not unload"
 }
 
-# Five more submitters, which are killed soon
+# Starts five submitters and kills them
 kill_some() {
 	pids=
 	for _ in 1 2 3 4 5; do
@@ -79,7 +79,7 @@ meet_storm() {
 		sleep 0.1
 	done
 
-	# After it the client must still be there.
+	# The client must still work.
 	kill -USR1 $server
 	goal=$((replied + 1000))
 	while read_result && [ "$replied" -lt $goal ]; do
@@ -108,7 +108,7 @@ while read -r port name expected; do
 	esac
 	# shellcheck disable=SC2086
 	if [ "$name" = storm ]; then
-		tell "the client has survived $met behaviours; now the storm, with $(cat /tmp/hostile.log)"
+		tell "survived $met behaviours; starting the storm with $(cat /tmp/hostile.log)"
 		meet_storm "$port" storm $expected
 		tell "$(tail -n 1 /tmp/hostile.log)"
 	else

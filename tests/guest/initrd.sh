@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=dash
 #
-# The first process of a kernel that has as modules what it needs to mount the
-# machine's root over 9p: does that, and goes on with SCRIPT there.
+# The first process of a kernel that needs modules to mount the root filesystem over 9p:
+# loads them, mounts it and runs SCRIPT.
 
 trap 'busybox poweroff -f' EXIT
 for module in /modules/*.ko; do

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs the KUnit tests as loaded modules; their results are on the console.
+# Runs the KUnit tests of MODULES. The results are on the console.
 
 . "${0%/*}/lib.sh"
 

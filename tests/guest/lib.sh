@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# What every guest script shares: the first process of a kernel whose root
-# is the machine's own, read-only. Nothing but tmpfs is ever written, and this is
-# sourced last, because a tmpfs can hide the other scripts.
+# Setup and functions of every guest script, which is the first process of the guest. The
+# root filesystem is that of the host, read-only; only tmpfs is written. Source this file
+# last, because a tmpfs may hide the other scripts.
 
-# A machine of QEMU's goes away by a reset.
+# QEMU guests end with END=reboot.
 trap 'exec busybox "${END:-poweroff}" -f' EXIT
 
 stty -onlcr
 tell() { echo "@ $*"; }
 fail() { tell "FAIL: $*"; exit 1; }
 
-# Where no tmpfs can hide them: the kernel's modules, and the working directory
+# Kernel modules and working directory, where no tmpfs hides them
 mount --bind "$KERNEL" /media
 mount --bind "$WORK" /mnt
 cd /mnt || exit 1
@@ -25,11 +25,10 @@ mount -t tmpfs tmpfs /tmp
 [ "$(nproc)" -eq "$CPUS" ] || fail "$(nproc) CPUs are up, not $CPUS"
 tell "Linux $(uname -r), $CPUS CPUs"
 
-# Where it is built in, the kernel itself tells what a module leaves behind when it goes.
+# With allocation profiling, the kernel reports what a module leaks when it is unloaded.
 [ "${PROFILED:-0}" = 0 ] || [ "$(cat /proc/sys/vm/mem_profiling)" = 1 ] || fail "allocation profiling is off"
 
-# load FILE.ko [PARAMETER...]: insmod, with what it depends on, ours or the kernel's, and
-# what that depends on
+# load FILE.ko [PARAMETER...]: insmod, with all dependencies
 load() {
 	for dep in $(modinfo -F depends "$1" | tr , ' '); do
 		load_by_name "$dep"
@@ -37,27 +36,27 @@ load() {
 	insmod "$@"
 }
 
-# (To search a kernel's folder takes seconds: once.)
+# The list is cached: searching a kernel's directory takes seconds.
 load_by_name() {
 	! grep -q "^$1 " /proc/modules || return 0
 	[ -e /tmp/modules ] || find . /media -name '*.ko' >/tmp/modules
 	load "$(grep "/$(echo "$1" | sed 's/_/[-_]/g')\.ko$" /tmp/modules | head -n 1)"
 }
 
-# What kmemleak finds; it takes an object for lost when it is five seconds old.
+# kmemleak reports an object only when it is five seconds old.
 no_leaks() {
 	[ -e /sys/kernel/debug/kmemleak ] || return 0
 	sleep 6
 	echo scan >/sys/kernel/debug/kmemleak
 	leaks=$(cat /sys/kernel/debug/kmemleak)
-	[ -z "$leaks" ] || { echo "$leaks"; fail "kmemleak has found something"; }
-	tell "kmemleak has found nothing"
+	[ -z "$leaks" ] || { echo "$leaks"; fail "kmemleak reports leaks"; }
+	tell "kmemleak reports nothing"
 }
 
-# The last line of each guest script: nothing but this is a success
+# The last line of each guest script: reports success
 done_well() {
 	no_leaks
-	# taints of a bad page, an oops, a warning and a soft lockup
+	# Taints: bad page, oops, warning, soft lockup
 	[ $(($(cat /proc/sys/kernel/tainted) & (32 | 128 | ${warning:-512} | 16384))) -eq 0 ] ||
 		fail "the kernel is tainted: $(cat /proc/sys/kernel/tainted)"
 	tell 'done'

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Loads and unloads the modules as a user would, and a hundred times more.
+# Loads and unloads the modules a hundred times, and checks that nothing leaks.
 
 . "${0%/*}/smbd.sh"
 . "${0%/*}/lib.sh"
@@ -9,8 +9,8 @@
 rounds=100
 result=/sys/kernel/debug/smbecho/result
 
-# A client that sends requests, leaves some unanswered, and goes; in few processes,
-# because UML is slow to start one.
+# Loads the client, lets it send requests and unloads it. Few processes, because UML
+# starts them slowly.
 round() {
 	insmod ./midatlas.ko || fail "midatlas does not load"
 	insmod samples/smbecho.ko requests=100 || fail "smbecho does not load"
@@ -21,14 +21,14 @@ round() {
 	rmmod smbecho midatlas || fail "the modules do not unload"
 }
 
-# What every call site in the kernel holds, after what RCU still held was freed
+# snapshot FILE: the allocations of each call site, after RCU has freed its objects
 snapshot() {
 	sleep 2
 	cp /proc/allocinfo "$1"
 }
 
-# Call sites that hold at least one object more for each round. (Their lines
-# are: bytes, objects, file:line and function; a header's are there repeatedly.)
+# grown BEFORE AFTER: call sites with at least one more object for each round. A line is:
+# bytes, objects, file:line, function. A header's call sites occur repeatedly.
 grown() {
 	awk -v rounds=$rounds '
 		{ site = $3 " " $4 " " $5 " " $6 }
@@ -46,19 +46,19 @@ done
 tell "modinfo is complete"
 
 load ./midatlas.ko
-load samples/loopback.ko || fail "the smallest client got a wrong answer: $(dmesg | tail -n 3)"
+load samples/loopback.ko || fail "loopback got a wrong answer: $(dmesg | tail -n 3)"
 rmmod loopback
 tell "$(dmesg | sed -n 's/.*\(loopback: .* wrong\)/\1/p')"
 
 start_smbd
 load samples/smbecho.ko requests=200
 grep -q '^midatlas .* smbecho, ' /proc/modules || fail "smbecho does not use midatlas"
-! rmmod midatlas 2>/dev/null || fail "midatlas could be removed under its client"
+! rmmod midatlas 2>/dev/null || fail "midatlas unloads while its client is loaded"
 rmmod smbecho
-rmmod midatlas || fail "midatlas cannot be removed without its client"
-tell "midatlas cannot be removed while its client holds it"
+rmmod midatlas || fail "midatlas does not unload after its client"
+tell "midatlas does not unload while its client is loaded"
 
-# A connection in TIME_WAIT would look like an object left behind.
+# A connection in TIME_WAIT would look like a leak.
 echo 0 >/proc/sys/net/ipv4/tcp_max_tw_buckets
 for _ in $(seq 5); do round; done
 snapshot /tmp/before
@@ -67,6 +67,6 @@ snapshot /tmp/after
 tell "loaded and unloaded $rounds times"
 
 left=$(grown /tmp/before /tmp/after | tr "\n" ";")
-[ -z "$left" ] || fail "left behind by $rounds rounds: $left"
-tell "no call site in the kernel holds more objects than before"
+[ -z "$left" ] || fail "leaked by $rounds rounds: $left"
+tell "no call site in the kernel has more objects than before"
 done_well

@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Reads what the guest saw, and is hard to please.
+"""Checks traces, debugfs files and the output of midatlas-top.
 
-observe.py trace FILE ATLAS    a trace with all midatlas events: does every MID of
-                               the atlas live the life that atlas/trace.h draws?
-observe.py inflight FILE       one reading of an atlas' inflight
-observe.py stats FILE          one reading of an atlas' stats
-observe.py top FILE ATLAS      what midatlas-top printed of a busy atlas
-observe.py watch FOLDER        reads all atlases' files until it is terminated"""
+observe.py trace FILE ATLAS    a trace with all midatlas events: each MID of the atlas
+                               must follow the states drawn in atlas/trace.h
+observe.py inflight FILE       a copy of an atlas' inflight
+observe.py stats FILE          a copy of an atlas' stats
+observe.py top FILE ATLAS RATE output of midatlas-top for a busy atlas; RATE has two
+                               samples of its counter
+observe.py watch DIRECTORY     reads the files of all atlases until SIGTERM"""
 
 import collections
 import glob
@@ -28,8 +29,8 @@ def fields(text):
 
 
 def lives(events):
-    """Follows each MID and each waiting context. Returns how often each event was seen."""
-    context = {}            # of each MID in flight
+    """Follows each MID and each waiting request. Returns the count of each event."""
+    context = {}            # the request of each MID in flight
     quarantine = set()
     waiting = collections.Counter()
     seen = collections.Counter()
@@ -39,7 +40,7 @@ def lives(events):
         where = f"event {number}, {event} of {args}"
         seen[event] += 1
         if mid == "0xffff" and event != "unknown":
-            fail(f"{where}: the server's own MID")
+            fail(f"{where}: the MID is reserved for the server")
         if event == "associate":
             if mid in context or mid in quarantine:
                 fail(f"{where}: the MID is in use")
@@ -65,14 +66,14 @@ def lives(events):
         elif event == "wait_end":
             waiting[ctx] -= 1
             if waiting[ctx] < 0:
-                fail(f"{where}: it did not wait")
+                fail(f"{where}: the request did not wait")
         elif event == "create":
             if number != 1:
                 fail(f"{where}: not the first event")
         elif event not in ("exhausted", "drain", "drain_end", "destroy"):
-            fail(f"{where}: what is that?")
+            fail(f"{where}: unknown event")
     if context:
-        fail(f"{len(context)} requests were never ended: {context}")
+        fail(f"{len(context)} requests did not end: {context}")
     if sum(waiting.values()):
         fail("a wait did not end")
     return seen
@@ -92,12 +93,12 @@ def check_trace(path, atlas):
         if not seen[event]:
             fail(f"no {event} in the trace")
     if seen["associate"] != seen["dissociate"] + seen["abandon"]:
-        fail(f"the sum is wrong: {seen}")
+        fail(f"the counts do not add up: {seen}")
     print(", ".join(f"{count} {event}" for event, count in seen.most_common()))
 
 
 def check_inflight(path):
-    """Returns how many MIDs are in use."""
+    """Returns the number of MIDs in use."""
     mids = set()
     with open(path) as file:
         if file.readline() != "mid context age_ms state\n":
@@ -108,13 +109,13 @@ def check_inflight(path):
             if not match:
                 fail(f"{path} has {line!r}")
             if match[1] in mids or match[1] == "0xffff":
-                fail(f"{path} has {match[1]} once too often")
+                fail(f"{path} has {match[1]}, which is reserved or a duplicate")
             mids.add(match[1])
     return len(mids)
 
 
 def check_stats(path):
-    """Returns how many MIDs are in use."""
+    """Returns the number of MIDs in use."""
     with open(path) as file:
         stats = {key: int(value) for key, value in map(str.split, file)}
     wanted = ("max in_use slots high_water abandoned waiters associated dissociated "
@@ -127,7 +128,7 @@ def check_stats(path):
 
 
 def rate_of(path):
-    """Requests per second, from two times two lines: associated N, and the time"""
+    """Requests per second, from two samples. A sample is two lines: counter, time."""
     with open(path) as file:
         words = [float(line.split()[-1]) for line in file]
     return (words[2] - words[0]) / (words[3] - words[1])
@@ -138,23 +139,23 @@ def check_top(path, atlas, rate_path):
     with open(path) as file:
         text = file.read()
     if "\033" in text:
-        fail("midatlas-top is not plain where it is piped")
+        fail("midatlas-top prints escape sequences into a pipe")
     tables = [table.splitlines() for table in text.split("\n\n")[1::2]]
     if len(tables) != 2:
         fail(f"midatlas-top prints {len(tables)} tables, not 2: {text}")
     for head, *rows in tables:
         if not head.startswith("ATLAS  "):
-            fail(f"midatlas-top has the heading {head}")
+            fail(f"midatlas-top prints the heading {head}")
         row = [row.split() for row in rows if row.startswith(f"{atlas} ")]
         if not row or not re.match(r"[1-9]\d*/50$", row[0][1]) or float(row[0][2]) <= 0:
-            fail(f"midatlas-top has no {atlas} at work: {rows}")
+            fail(f"midatlas-top shows no requests of {atlas}: {rows}")
         if not rate / 5 < float(row[0][2]) < rate * 5:
-            fail(f"midatlas-top has {row[0][2]} requests/s, of {rate:.0f}")
+            fail(f"midatlas-top shows {row[0][2]} requests/s, not about {rate:.0f}")
     print(f"{row[0][1]} in flight, {row[0][2]} requests/s")
 
 
 def watch_one(check, pattern):
-    """Reads what there is until SIGTERM."""
+    """Reads and checks the files until SIGTERM."""
     reads = used = 0
     running = True
 
@@ -169,7 +170,7 @@ def watch_one(check, pattern):
                 used += bool(check(path))
                 reads += 1
             except OSError:
-                pass        # it went, and that is how it shows
+                pass        # the atlas was destroyed
     return reads, used
 
 
@@ -187,7 +188,7 @@ def watch(folder):
     sums = [0, 0]
     for child, read_end in children.items():
         if os.waitpid(child, 0)[1]:
-            fail("a reader has failed")
+            fail("a reader failed")
         sums = [a + int(b) for a, b in zip(sums, os.read(read_end, 100).split())]
     if not sums[1]:
         fail("no reading had a MID in use")

@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Looks at the sample client while it talks to a real smbd: its whole life in the
-# trace, what it has in flight in debugfs, and midatlas-top. Then debugfs is read for
-# READ_FOR seconds more while atlases are used by all means, and come and go.
+# Checks tracepoints, debugfs and midatlas-top while the sample client talks to a real
+# smbd. Then debugfs is read for READ_FOR seconds while atlases are created, used by all
+# calls and destroyed.
 
 . "${0%/*}/smbd.sh"
 . "${0%/*}/lib.sh"
@@ -14,7 +14,7 @@ result=/sys/kernel/debug/smbecho/result
 
 check() { python3 -B guest/observe.py "$@" >/tmp/verdict 2>&1 || fail "$(tail -n 1 /tmp/verdict)"; }
 
-# await FILE KEY OPERATOR VALUE: until that is true of what the file says
+# await FILE KEY OPERATOR VALUE: waits until the value of KEY in FILE passes test(1)
 await() {
 	while :; do
 		while read -r key value; do
@@ -25,13 +25,13 @@ await() {
 	done
 }
 
-# atlas_of CLIENT: the name of its folder, as soon as there is one
+# atlas_of CLIENT: waits for the atlas' directory, and prints its name
 atlas_of() {
 	until [ -e "$(echo $atlases/"$1"-*)" ]; do sleep 0.1; done
 	basename $atlases/"$1"-*
 }
 
-# refuses COMMAND...: it fails, and with one line about the word
+# refuses WORD COMMAND...: the command must fail, with one line that contains WORD
 refuses() {
 	word=$1
 	shift
@@ -43,7 +43,7 @@ refuses() {
 mount -t tracefs tracefs $tracing
 start_smbd
 
-# Where nobody may read it, too
+# A copy that the unprivileged user can read
 cp midatlas-top /tmp
 refuses 'not loaded' /tmp/midatlas-top
 load ./midatlas.ko || fail "midatlas.ko does not load"
@@ -51,9 +51,9 @@ refuses root setpriv --reuid 65534 --clear-groups /tmp/midatlas-top
 umount /sys/kernel/debug
 refuses mount /tmp/midatlas-top
 mount -t debugfs debugfs /sys/kernel/debug
-tell "midatlas-top says what is missing"
+tell "midatlas-top reports missing requirements"
 
-# One clock for all CPUs, and room for all that comes
+# One clock for all CPUs, and a buffer for all events
 echo counter >$tracing/trace_clock
 echo 32768 >$tracing/buffer_size_kb
 echo 1 >$tracing/events/midatlas/enable
@@ -63,8 +63,8 @@ atlas=$(atlas_of smbecho)
 stats=$atlases/$atlas/stats
 await $result state = 'done'
 
-# Of 30 requests that are killed in flight a quarter of the maximum stays abandoned,
-# 12, and the other MIDs are freed at once; replies come to all of them.
+# 30 requests are killed in flight. A quarter of the maximum (12) stays abandoned; the
+# other MIDs are freed at once. Replies arrive for all of them.
 pids=
 for _ in $(seq 30); do
 	(echo 1000000 >${result%/*}/submit) &
@@ -73,7 +73,7 @@ done
 await $result writers -eq 30
 signal_smbd STOP
 await $result in_flight -eq 30
-sleep 0.2	# until the last one is sent, too
+sleep 0.2	# until the last one is sent
 # shellcheck disable=SC2086
 kill -KILL $pids
 await $result writers -eq 0
@@ -91,26 +91,26 @@ await $result in_flight -eq 10
 sleep 0.5
 cat "$stats" >/tmp/stats
 check stats /tmp/stats
-awk '/^oldest_ms/ && ($2 < 490 || $2 > 30000) { exit 1 }' /tmp/stats || fail "ten wait for half a second: $(tail -n 1 /tmp/stats)"
+awk '/^oldest_ms/ && ($2 < 490 || $2 > 30000) { exit 1 }' /tmp/stats || fail "oldest_ms is wrong for requests half a second old: $(tail -n 1 /tmp/stats)"
 cat $atlases/"$atlas"/inflight >/tmp/inflight
 check inflight /tmp/inflight
 [ "$(grep -c live /tmp/inflight)" -eq 10 ] || fail "not 10 live: $(cat /tmp/inflight)"
 awk '$4 == "live" && ($3 < 490 || $3 > 30000) { exit 1 }' /tmp/inflight || fail "not half a second old: $(cat /tmp/inflight)"
 signal_smbd CONT
 rmmod smbecho || fail "smbecho does not unload"
-[ ! -e "$atlases/$atlas" ] || fail "the folder is still there"
+[ ! -e "$atlases/$atlas" ] || fail "the atlas' directory still exists"
 
 echo 0 >$tracing/events/midatlas/enable
 ! grep -hE '^(overrun|dropped events): [1-9]' $tracing/per_cpu/cpu*/stats || fail "events were lost"
 cat $tracing/trace >/tmp/trace
 check trace /tmp/trace "$atlas"
-tell "the trace has whole lives: $(cat /tmp/verdict)"
+tell "the trace is complete: $(cat /tmp/verdict)"
 
-# That a context is the same in the trace and in inflight
+# Trace and inflight must show the same request pointers.
 awk '$4 == "live" { print "mid=" $1 " ctx=" $2 }' /tmp/inflight >/tmp/both
-grep -Fc -f /tmp/both /tmp/trace | grep -qE '^[2-9][0-9]' || fail "inflight's contexts are not in the trace"
+grep -Fc -f /tmp/both /tmp/trace | grep -qE '^[2-9][0-9]' || fail "inflight's requests are not in the trace"
 
-# From here on two processes read all that there is, as fast as they can.
+# From here on two processes read all files as fast as they can.
 python3 -B guest/observe.py watch $atlases >/tmp/watch 2>&1 &
 watch=$!
 
@@ -125,8 +125,8 @@ check top /tmp/top "$atlas" /tmp/rate
 tell "midatlas-top: $(cat /tmp/verdict)"
 rmmod smbecho || fail "smbecho does not unload"
 
-# Now all calls at once, on atlases that come and go; and what smbd never sends, a
-# reply that nobody has asked for.
+# All calls, on atlases that are created and destroyed; and unknown replies, which smbd
+# never sends
 echo >$tracing/trace
 echo 1 >$tracing/events/midatlas/midatlas_unknown/enable
 until=$(($(date +%s) + READ_FOR))

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # shellcheck shell=sh
 #
-# Starts a real smbd inside the guest: SMB1 allowed, loopback only, all it
-# writes on tmpfs. It reads and writes in its main thread: to hand each request to one of
-# its others costs milliseconds of CPU in UML, and a client that mostly waits for smbd
-# tells nothing.
+# Starts a real smbd in the guest: SMB1 allowed, loopback only, all files on tmpfs. It does
+# not use aio threads: in UML the handover costs milliseconds for each request.
 
 listening() { grep -q '^ *[0-9]*: [0-9A-F]*:01BD [0-9A-F:]* 0A ' /proc/net/tcp; }
 
@@ -38,7 +36,7 @@ start_smbd() {
 	tell "$(smbd --version) listens on port 445"
 }
 
-# In a process group of its own, which signal_smbd() signals
+# smbd makes a process group, which signal_smbd() signals.
 run_smbd() {
 	smbd --foreground --configfile=/tmp/smb.conf >/tmp/smbd.log 2>&1 &
 	smbd=$!

@@ -1,8 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Makes OPERATIONS calls of the atlas from many threads; what they were is in the
-# kernel's log.
+# Makes OPERATIONS calls of the atlas from many threads. The kernel log has the counts.
 
 . "${0%/*}/lib.sh"
 
