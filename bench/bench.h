@@ -88,6 +88,7 @@ extern const struct bench_peer bench_f3_all;
 extern const struct bench_peer bench_array;
 extern const struct bench_peer bench_wide_array;
 extern const struct bench_peer bench_midatlas;
+extern const struct bench_peer bench_before;
 extern const struct bench_peer bench_nopped;
 extern const struct bench_peer bench_untraced;
 extern const struct bench_peer bench_uncounted;

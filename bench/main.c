@@ -76,7 +76,11 @@ MODULE_PARM_DESC(check_ms, "how long reuse and full go on");
 
 static const struct bench_peer *const all_peers[] = {
 	&bench_f2, &bench_f3, &bench_f3_walk, &bench_f3_all,
-	&bench_midatlas, &bench_array, &bench_wide_array,
+	&bench_midatlas,
+#ifdef BENCH_BEFORE
+	&bench_before,
+#endif
+	&bench_array, &bench_wide_array,
 	&bench_nopped, &bench_untraced, &bench_uncounted,
 	&bench_xarray_cyclic, &bench_xarray, &bench_idr_cyclic, &bench_ninep,
 	&bench_ida_array, &bench_sbq, &bench_sbget,

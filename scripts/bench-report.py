@@ -20,6 +20,7 @@ TITLES = {
     "f3_walk": "the same, with a search",
     "f3_all": "the same, with all that is to be asked",
     "midatlas": "midatlas",
+    "before": "midatlas before",
     "nopped": "midatlas, tracepoints a nop",
     "untraced": "midatlas without tracepoints",
     "uncounted": "the same without counters",
@@ -41,7 +42,7 @@ TITLES = {
 
 # Without the variants of midatlas and of the floor, which would hide their curves
 PEERS = [peer for peer in TITLES
-         if peer not in ("nopped", "untraced", "uncounted", "f3_walk", "f3_all")]
+         if peer not in ("before", "nopped", "untraced", "uncounted", "f3_walk", "f3_all")]
 
 # Test and order of retirement, title, what the peers are compared with
 TABLES = [
@@ -131,6 +132,22 @@ def markdown(rows):
         yield "| " + " | ".join(cells) + " |"
         if not number_of_row:
             yield "|" + "|".join("-" * (width + 2) for width in widths) + "|"
+
+
+def new_before(results):
+    """A header and a row for each test and depth: new/before, the worst first"""
+    yield ["new/before", "test", "order", "in flight / maximum", "new, ns", "before, ns"]
+    rows = []
+    for test in ("st", "mt", "pc"):
+        for order in ("random", "fifo"):
+            for size in results.sizes(test, order):
+                ratio = results.ratio(test, order, size, "midatlas", "before")
+                if ratio:
+                    new, before = (results.get(test, order, peer, size) / 1000
+                                   for peer in ("midatlas", "before"))
+                    rows.append((ratio, test, order, size, new, before))
+    for ratio, test, order, (most, depth), new, before in sorted(rows, reverse=True):
+        yield [f"{ratio:.2f}", test, order, f"{depth} / {most}", number(new), number(before)]
 
 
 class Bars:
@@ -380,6 +397,10 @@ def main():
     text = [f"{key}: {value}" for key, value in venue.items()]
     text += list(tables(results, out))
     (out / "tables.md").write_text("\n".join(text) + "\n")
+    rows = list(new_before(results))
+    if len(rows) > 1:
+        write_csv(out / "before.csv", rows)
+        text += ["\nThis commit against the one before, worst first\n"] + list(markdown(rows))
     text += [""] + list(costs(results)) + [""] + list(bars.text())
     (out / "costs.txt").write_text("\n".join(costs(results)) + "\n")
     (out / "bars.txt").write_text("\n".join(bars.text()) + "\n")

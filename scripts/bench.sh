@@ -6,15 +6,19 @@
 #
 # MODE=quick (the default), full, or smoke (are all results right? speed does not
 # matter, so the kernel is that of "make check"). OUT=DIR is where the results go.
+# BEFORE=COMMIT measures the atlas of that commit in the same run, as "before".
+# ONLY=NAME,... measures only these baselines.
 
 . "$(dirname "$0")/lib.sh"
 
-mode=${MODE:-quick} out=${OUT:-$cache/bench}
+mode=${MODE:-quick} out=${OUT:-$cache/bench} before=${BEFORE:-} only=${ONLY:-}
 
 # What the tables show, as maximum/in flight
 main=4096/1,4096/50,4096/1000,65535/4096,65535/65472
+# Three quarters full
+three_quarters=64/48,4096/3072,65535/49152
 # The same depths at each maximum, and exactly full
-all=64/1,64/50,$main,4096/4096,65535/1,65535/50,65535/1000,65535/65535
+all=64/1,64/50,$three_quarters,$main,4096/4096,65535/1,65535/50,65535/1000,65535/65535
 full=50/50,64/64,4096/4096,65535/65535
 reuse=64/1,64/50,65535/1,65535/50,65535/1000
 
@@ -26,8 +30,7 @@ phases() {
 		echo "tests=memory,reuse,full,one_free rounds=1 repeats=0 check_ms=10 sizes=64/64,4096/1000"
 		;;
 	quick)
-		echo "tests=st,mt orders=random ms=3 sizes=64/1,64/50,$main,65535/50,65535/1000"
-		echo "tests=pc orders=fifo ms=3 sizes=64/1,64/50,$main"
+		echo "tests=st,mt,pc orders=all ms=3 sizes=$all"
 		echo "tests=lookup,chase orders=random ms=2 sizes=64/50,$main"
 		echo "tests=memory,reuse check_ms=50 sizes=50/50,$reuse,65535/65535 peers=midatlas,xa_alloc_cyclic,spinlock"
 		echo "tests=full,one_free check_ms=1000 sizes=$full peers=midatlas"
@@ -43,6 +46,35 @@ phases() {
 		;;
 	*) die "MODE=$mode: give quick, full or smoke" ;;
 	esac
+}
+
+# before COMMIT DIR: the sources of that commit's atlas as a module of its own in DIR. Its
+# symbols, its trace events and its baseline have other names; its flags are those of ../Kbuild.
+before() {
+	local commit
+
+	commit=$(git -C "$top" rev-parse --verify --quiet "$1^{commit}") ||
+		die "BEFORE=$1 is not a commit"
+	rm -rf "$2"
+	mkdir -p "$2"
+	git -C "$top" ls-tree --name-only "$commit" | grep -x '.*\.h\|atlas\|midatlas\.c' |
+		xargs git -C "$top" archive "$commit" -- | tar -x -C "$2"
+	mv "$2/midatlas.c" "$2/midatlas_before.c"
+	sed 's/\<BENCH_PEER(midatlas, "midatlas"/BENCH_PEER(before, "before"/
+		s/\<midatlas_/before_/g; s|"../../midatlas.h"|"midatlas.h"|' \
+		"$top/bench/peers/midatlas.c" >"$2/peer.c"
+	find "$2" -name '*.[ch]' -exec sed -i 's/\<mid_atlas_/before_atlas_/g
+		s/^#define TRACE_SYSTEM .*/#define TRACE_SYSTEM midatlas_before/' {} +
+	cat >"$2/Kbuild" <<-'END'
+		ccflags-y += -idirafter $(src)/../../compat
+		CFLAGS_midatlas_before.o := -I$(src) -falign-functions=64
+		obj-m += midatlas_before.o
+	END
+}
+
+# Whatever a phase measures, "before" is measured, too.
+only() {
+	sed -E "${only:+s/ peers=[^ ]*//; s/$/ peers=$only/; }${before:+s/( peers=[^ ]*)/\1,before/}"
 }
 
 # Before all others who want its cores, if we may
@@ -72,7 +104,7 @@ measure() {
 			die "a result was wrong or the guest failed"
 		kill "$first" 2>/dev/null || true
 		sed -n 's/^= //p' "$work/console.log" >>"$work/results.csv"
-	done < <(phases)
+	done < <(phases | only)
 	sed -i '2,${/^test,/d}' "$work/results.csv"
 }
 
@@ -87,6 +119,7 @@ venue() {
 	echo "clocksource $(sed -n 's/^@ clocksource //p' "$work/console.log")"
 	echo "mode $mode"
 	echo "commit $(git -C "$top" describe --always --dirty 2>/dev/null || echo none)"
+	[ -z "$before" ] || echo "before $(git -C "$top" rev-parse --short "$before^{commit}")"
 	echo "date $(date -u +%F)"
 }
 
@@ -96,7 +129,13 @@ own=("$top/scripts/kernel/bench.config" "$top/scripts/kernel/uml.patch")
 [ "$mode" != smoke ] || own=()
 kernel=$("$top/scripts/kernel.sh" "${own[@]}")
 workdir bench
-build_modules "$kernel"
+if [ -n "$before" ]; then
+	before "$before" "$work/bench/before"
+	"$top/scripts/modules.sh" "$kernel" "$work" >"$work/build.log" 2>&1 ||
+		die "the modules do not build, see $work/build.log"
+else
+	build_modules "$kernel"
+fi
 [ -e "$work/bench/midatlas_bench.ko" ] || die "the kernel in $kernel has no sbitmap, which two of the peers are"
 
 measure
