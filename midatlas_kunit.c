@@ -337,44 +337,6 @@ static void freed_mid_comes_back_late(struct kunit *test)
 	KUNIT_EXPECT_GE(test, nearest, reuse->bound);
 }
 
-/* Takes and frees a MID a thousand times.  Returns the number of slots used. */
-static unsigned int slots_in_turn(struct mirror *m)
-{
-	DECLARE_BITMAP(slots, 64) = {};
-	unsigned int i;
-	u16 mid;
-
-	for (i = 0; i < 1000; i++) {
-		mid = mirror_take(m);
-		__set_bit(mid % 64, slots);
-		mirror_dissociate(m, mid);
-	}
-	return bitmap_weight(slots, 64);
-}
-
-/* A CPU uses its part of the table, and leaves it where many slots are in use. */
-static void cpu_leaves_its_part_where_that_is_busy(struct kunit *test)
-{
-	struct mirror *m = mirror_create(test, 64, 64);
-	unsigned int part_slots, held;
-
-	migrate_disable();
-	part_slots = slots_in_turn(m);
-	KUNIT_EXPECT_LE(test, part_slots, 32);
-
-	/* One long-lived request does not make it leave. */
-	m = mirror_create(test, 64, 64);
-	mirror_take(m);
-	KUNIT_EXPECT_LE(test, slots_in_turn(m), 32);
-
-	m = mirror_create(test, 64, 64);
-	for (held = 0; held < 8; held++)
-		mirror_take(m);
-	KUNIT_EXPECT_GT(test, slots_in_turn(m), part_slots - held);
-	migrate_enable();
-	mirror_check(m);
-}
-
 /* Dissociates @n MIDs that are far apart, and associates as many on @cpu. */
 static void mirror_churn_apart(struct mirror *m, unsigned int n, int cpu)
 {
@@ -408,87 +370,6 @@ static void slots_that_one_cpu_freed_serve_all_cpus(struct kunit *test)
 		}
 	}
 	mirror_check(m);
-}
-
-/* The requests in flight of one of two CPUs that share 64 slots. */
-struct share {
-	struct mid_atlas *atlas;
-	struct rnd_state rnd;
-	u16 mids[25];
-	bool ok;
-};
-
-static void share_take(struct share *s, unsigned int i)
-{
-	if (mid_atlas_associate(s->atlas, &s->mids[i], &s->mids[i], GFP_KERNEL))
-		s->ok = false;
-}
-
-static void share_give(struct share *s, unsigned int i)
-{
-	if (mid_atlas_dissociate(s->atlas, s->mids[i]) != &s->mids[i])
-		s->ok = false;
-}
-
-/* In random order. */
-static long share_churn(void *arg)
-{
-	struct share *s = arg;
-	unsigned int i, n;
-
-	for (n = 0; n < 1000; n++) {
-		i = prandom_u32_state(&s->rnd) % ARRAY_SIZE(s->mids);
-		share_give(s, i);
-		share_take(s, i);
-	}
-	return 0;
-}
-
-/* Returns the number of cache lines that have slots of both CPUs. */
-static unsigned int shared_lines(const struct share *s)
-{
-	unsigned int i, line, lines[2][16] = {}, shared = 0;
-
-	for (i = 0; i < ARRAY_SIZE(s->mids); i++) {
-		lines[0][s[0].mids[i] % 64 / 4]++;
-		lines[1][s[1].mids[i] % 64 / 4]++;
-	}
-	for (line = 0; line < 16; line++)
-		shared += lines[0][line] && lines[1][line];
-	return shared;
-}
-
-/* The slots of two CPUs are mixed at first, and end in separate cache lines. */
-static void slots_of_two_cpus_end_in_separate_cache_lines(struct kunit *test)
-{
-	struct share *s = test_alloc(test, 2 * sizeof(*s));
-	struct mirror *m = mirror_create(test, 64, 64);
-	unsigned int i, round, mixed;
-
-	if (nr_cpu_ids != 2 || num_online_cpus() != 2)
-		kunit_skip(test, "64 slots are shared evenly by exactly two CPUs");
-	for (i = 0; i < 2; i++) {
-		s[i].atlas = m->atlas;
-		s[i].ok = true;
-		prandom_seed_state(&s[i].rnd, seed + i);
-	}
-	for (i = 0; i < ARRAY_SIZE(s->mids); i++) {
-		share_take(&s[0], i);
-		share_take(&s[1], i);
-	}
-	mixed = shared_lines(s);
-	KUNIT_EXPECT_GT(test, mixed, 8);
-	for (round = 0; round < 20; round++)
-		for (i = 0; i < 2; i++)
-			work_on_cpu(i, share_churn, &s[i]);
-	kunit_info(test, "%u cache lines shared before, %u after\n", mixed,
-		   shared_lines(s));
-	KUNIT_EXPECT_LE(test, shared_lines(s), 1);
-	for (i = 0; i < ARRAY_SIZE(s->mids); i++) {
-		share_give(&s[0], i);
-		share_give(&s[1], i);
-	}
-	KUNIT_EXPECT_TRUE(test, s[0].ok && s[1].ok);
 }
 
 /*
@@ -542,9 +423,7 @@ static struct kunit_case associate_cases[] = {
 	KUNIT_CASE_PARAM(associate_hands_out_every_mid_but_0xffff,
 			 exact_shapes_gen_params),
 	KUNIT_CASE_PARAM(freed_mid_comes_back_late, reuses_gen_params),
-	KUNIT_CASE(cpu_leaves_its_part_where_that_is_busy),
 	KUNIT_CASE(slots_that_one_cpu_freed_serve_all_cpus),
-	KUNIT_CASE(slots_of_two_cpus_end_in_separate_cache_lines),
 	KUNIT_CASE(freed_mid_comes_back_late_after_a_full_table),
 	{}
 };

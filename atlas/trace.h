@@ -6,14 +6,15 @@
  *	    associate --> reassociate ... --> dissociate
  *	                               \----> abandon --> late or expire
  *
- * and beside these: stale and unknown (a reply that belongs to no request),
- * exhausted, wait and wait_end (no MID is free), drain and drain_end.
+ * Besides these: stale and unknown (a reply that belongs to no request), exhausted,
+ * wait and wait_end (no MID is free), drain and drain_end.
  *
- * What happens to a MID is told in the order in which it happened, if the trace
- * has one clock for all CPUs ("global" or "counter"): an associate before others
- * can see the context, and the rest by who alone could do it.
+ * The events of one MID are emitted in the order in which they happened, if the trace
+ * has one clock for all CPUs ("global" or "counter").  An associate is emitted before
+ * other callers can find the request; dissociate, late and expire are emitted before the
+ * MID is free.
  *
- * The atlas' name is that of its folder in debugfs, and a context is hashed to the
+ * The name is that of the atlas' directory in debugfs, and a request is hashed to the
  * same value there.
  */
 #undef TRACE_SYSTEM
@@ -73,7 +74,7 @@ TRACE_EVENT(midatlas_drain_end,
 	    TP_printk("%s err=%d", __get_str(name), __entry->err)
 );
 
-/* A context that waits for a MID */
+/* A request that waits for a MID */
 
 TRACE_EVENT(midatlas_wait,
 	    TP_PROTO(const struct mid_atlas *atlas, const void *ctx),
@@ -98,7 +99,7 @@ TRACE_EVENT(midatlas_wait_end,
 		      __entry->err)
 );
 
-/* A MID and its context */
+/* A MID and its request */
 
 TRACE_EVENT(midatlas_associate,
 	    TP_PROTO(const struct mid_atlas *atlas, u16 mid, const void *ctx),
@@ -161,7 +162,7 @@ TRACE_EVENT(midatlas_abandon,
 		      __entry->mid, __entry->ctx, __entry->quarantine_ms)
 );
 
-/* A MID that has no context */
+/* A MID that has no request */
 
 DECLARE_EVENT_CLASS(midatlas_mid,
 		    TP_PROTO(const struct mid_atlas *atlas, u16 mid),

@@ -2,65 +2,78 @@
 /*
  * atlas - what must be true of an atlas in every order of its callers
  *
- * A scenario is an atlas, what is done with it first, and what up to three threads
- * then do at once, in operations of a letter and a context or two:
+ * A scenario is an atlas, the operations that prepare it, and the operations of up
+ * to three threads that then run at the same time.  An operation is a letter and up
+ * to two digits.  A digit is a context (the request pointer), unless it says otherwise:
  *
- *	a1	associate context 1		A1	the same, memory may run out
- *	w1	associate_wait, for ever	v1	the same, may time out or be killed
- *	m1	map the MID that context 1 has	g1	map_get_put
+ *	a1	associate context 1		A1	the same, allocations may fail
+ *	w1	associate_wait, no timeout	v1	the same, may time out or be killed
+ *	m1	map the MID of context 1	g1	map_get_put
  *	d1	dissociate it			i1	dissociate_if
  *	r12	reassociate it to context 2	q1	abandon
  *	c	claim_all			x3	set_max to 3
- *	n	drain, for ever			t	drain, may time out
- *	s	stats				z12	use MIDs until two are left before its own
- *	e	destroy				u	unload the module, after that
+ *	n	drain, no timeout		t	drain, may time out
+ *	s	stats				f	read debugfs' inflight
+ *	e	destroy				u	unload the module, after destroy
+ *	z12	use MIDs until only 2 are left before the MID of context 1
+ *	l	enable the tracepoints; only while the atlas is prepared
  *
- * An operation on a context that was given no MID yet is left out, and so is one
- * that would begin after destroy has.
+ * An operation is skipped if its context has no MID yet, or if destroy has begun.
  *
- * What is true is told by the API's own lookups, not by what the code looks like
- * inside: after each step mid_atlas_for_each() says which contexts are in flight.
- * An operation notes what it could have seen from its begin to its end, and what
- * it returns must be among that.
+ * The checks use only the API, not the code's internals: after each step
+ * mid_atlas_for_each() says which contexts are in flight.  An operation records what it
+ * could have seen between its begin and its end, and its result must be among that.
  */
 
 #include "../../midatlas.h"
 #include "explore.h"
 
+/* A second binary has tables of the full size: -DMID_BITS=3, for all of its files. */
+#ifndef MID_BITS
+#define MID_BITS	16
+#endif
+#define SERVER_MID	((1u << MID_BITS) - 1)
+#define MAX_MIDS	SERVER_MID
+
 #define CONTEXTS	8
 #define ABSENT		CONTEXTS	/* the MID had none */
+#define QUARANTINE	100		/* jiffies */
 
 /* One operation that is under way. */
 struct op {
 	char kind;
 	int c, n;		/* its contexts, or its number */
-	u16 mid;		/* which it is about */
-	u32 seen;		/* the contexts that this had since it began */
-	u32 in_flight;		/* the contexts that were, when it began */
-	u32 waited;		/* the threads that waited in vain, when it began */
-	unsigned int most;	/* the largest maximum that was in force */
+	u16 mid;		/* the MID that it is called with */
+	u32 seen;		/* the contexts that this MID had since the begin */
+	u32 in_flight;		/* the contexts in flight at the begin */
+	u32 waited;		/* the threads that waited in vain at the begin */
+	unsigned int most;	/* the largest maximum in force since the begin */
 	bool full;		/* all MIDs may have been in use */
-	bool late;		/* a drain had returned when it began */
+	bool late;		/* a drain had returned before the begin */
+	bool disturbed;		/* an abandoned MID may have been freed since the begin */
 };
 
 static struct {
 	struct mid_atlas *atlas;
 	struct op op[MODEL_THREADS + 1];
-	u32 in_flight;			/* after the last step, as for_each has it */
+	u32 in_flight;			/* contexts, after the last step, from for_each */
 	u16 mid_in_flight[CONTEXTS];
-	u16 mid[CONTEXTS];		/* what the context was given */
-	u32 has_mid;			/* it was given one */
-	u32 given;			/* it came in */
-	u32 taken;			/* it came out, to one who owns it now */
-	u32 abandoned;			/* and left its MID behind, for a while */
+	u16 mid[CONTEXTS];		/* the MID that the context was given */
+	u32 has_mid;			/* contexts that were given a MID */
+	u32 given;			/* contexts that were associated */
+	u32 taken;			/* contexts that were claimed */
+	u32 abandoned;			/* contexts that were abandoned */
+	u32 quarantined;		/* of these, the ones whose MID is still in use */
+	u32 traced;			/* MIDs that are in use by the trace events */
 	int refs[CONTEXTS];
 	unsigned int max;
 	unsigned int next_max;		/* of a set_max that is under way */
-	unsigned int blocks;		/* of memory, that an atlas with one table has */
-	bool draining;			/* or about to be */
+	unsigned int blocks;		/* of memory that an atlas with one table has */
+	bool tracing;			/* the tracepoints are enabled */
+	bool draining;			/* a drain or destroy has begun */
 	bool closed;			/* a drain has returned, */
-	bool drained;			/* because nothing was left */
-	bool destroyed;			/* or about to be */
+	bool drained;			/* because nothing was in use */
+	bool destroyed;			/* destroy has begun */
 } now;
 
 void *test_state = &now;
@@ -92,7 +105,11 @@ static void see_one(void *ctx, u16 mid, void *arg)
 {
 	int c = number_of(ctx), other;
 
-	if (mid == 0xffff)
+	for (other = 0; other < CONTEXTS; other++)
+		if (now.quarantined & 1u << other && now.mid[other] == mid)
+			broken("context %d has MID 0x%04x, which is in quarantine", c, mid);
+
+	if (mid == SERVER_MID)
 		broken("context %d has the server's own MID", c);
 	for (other = 0; other < CONTEXTS; other++)
 		if (now.in_flight & 1u << other && now.mid_in_flight[other] == mid)
@@ -126,6 +143,28 @@ static unsigned int least_max(void)
 static unsigned int most_max(void)
 {
 	return max(now.max, now.next_max);
+}
+
+/*
+ * May @op free the abandoned MID @mid?  A late reply may free it, and so may the full
+ * quarantine, a lower maximum and destroy free any.
+ */
+static bool may_end_quarantine(const struct op *op, u16 mid)
+{
+	return op->kind && (strchr("qxe", op->kind) || (op->kind == 'd' && op->mid == mid));
+}
+
+/* @op, or the expiry if it is NULL, may free abandoned MIDs from now on. */
+static void end_quarantine(const struct op *op)
+{
+	int i;
+
+	for (i = 0; i < CONTEXTS; i++)
+		if (!op || may_end_quarantine(op, now.mid[i]))
+			now.quarantined &= ~(1u << i);
+	for (i = 0; i < MODEL_THREADS; i++)
+		if (&now.op[i] != op && (!op || may_end_quarantine(op, now.op[i].mid)))
+			now.op[i].disturbed = true;
 }
 
 /* What @thread's operation can see now. */
@@ -163,6 +202,8 @@ void test_step(int thread)
 	u32 before = now.in_flight;
 	int i;
 
+	if (thread == MODEL_WORKER)
+		end_quarantine(NULL);
 	look();
 	if (count(now.in_flight) > count(before) && count(now.in_flight) > now.op[thread].most)
 		broken("%u contexts are in flight, and the maximum is %u",
@@ -194,12 +235,16 @@ static u32 waiting_in_vain(void)
 static void begin(int thread, char kind, int c, int n)
 {
 	struct op *op = &now.op[thread];
+	int i;
 
 	look();
 	*op = (struct op){ .kind = kind, .c = c, .n = n, .mid = now.mid[c] };
 	op->in_flight = now.in_flight;
 	op->waited = waiting_in_vain();
 	op->late = now.closed;
+	for (i = 0; i < MODEL_THREADS; i++)
+		op->disturbed |= i != thread && may_end_quarantine(&now.op[i], op->mid);
+	end_quarantine(op);
 	note(thread);
 }
 
@@ -366,17 +411,22 @@ static void claim_if(const struct op *op, bool ours)
 		broken("%s() is wrong: %d", op->kind == 'q' ? "abandon" : "dissociate_if", ours);
 	if (ours && op->kind == 'q')
 		now.abandoned |= 1u << op->c;
+	if (ours && op->kind == 'q' && now.max >= 4 && !op->disturbed)
+		now.quarantined |= 1u << op->c;
 	if (ours)
 		taken(op->c);
 }
 
-/* No call may be under way, but for lookups and tasks that wait for a MID. */
+/*
+ * Only lookups and associate_wait may be under way.  A task that is inside associate_wait
+ * may sleep or not: its owner cannot tell.
+ */
 static bool may_destroy(void)
 {
 	int i;
 
 	for (i = 0; i < MODEL_WORKER; i++)
-		if (now.op[i].kind && !strchr("em", now.op[i].kind) && !waits(i))
+		if (now.op[i].kind && !strchr("emwv", now.op[i].kind))
 			return false;
 	return true;
 }
@@ -389,6 +439,54 @@ static void destroy(void)
 	mid_atlas_destroy(now.atlas, taken_one, NULL);
 }
 
+/*
+ * What people see
+ */
+
+bool model_traces(void)
+{
+	return now.tracing;
+}
+
+/* The events of a MID come in the order of its life. */
+void model_event(const char *event, ...)
+{
+	bool in_use, begins, ends;
+	va_list args;
+	int mid;
+
+	if (!now.tracing)
+		return;
+	begins = !strcmp(event, "midatlas_associate");
+	ends = !strcmp(event, "midatlas_dissociate") || !strcmp(event, "midatlas_late") ||
+	       !strcmp(event, "midatlas_expire");
+	if (!begins && !ends)
+		return;
+	point(event);
+	va_start(args, event);
+	va_arg(args, void *);		/* the atlas */
+	mid = va_arg(args, int);
+	va_end(args);
+	if (mid >= 32)
+		return;
+	in_use = now.traced & 1u << mid;
+	if (in_use == begins)
+		broken("%s of MID 0x%04x, which %s in use by the trace", event, mid,
+		       in_use ? "still is" : "is not");
+	now.traced ^= 1u << mid;
+}
+
+/* A line of debugfs' inflight: "0x0087 0000deadbeef 12 live", "- - abandoned for 90 ms more" */
+static void check_line(const char *line)
+{
+	const char *left = strstr(line, "abandoned for ");
+
+	if (left && strtoul(left + strlen("abandoned for "), NULL, 10) > QUARANTINE)
+		broken("debugfs: %s", line);
+	if (strstr(line, " live"))
+		number_of((void *)strtoul(strchr(line, ' '), NULL, 16));
+}
+
 static void go_round(u16 until, int before)
 {
 	unsigned int n = 0;
@@ -399,14 +497,14 @@ static void go_round(u16 until, int before)
 		if (mid_atlas_associate(now.atlas, ctx_of(0), &mid, GFP_KERNEL))
 			broken("no MID to go round with");
 		mid_atlas_dissociate(now.atlas, mid);
-		if (n++ > MID_ATLAS_MAX_MIDS)
+		if (n++ > MAX_MIDS)
 			broken("MID 0x%04x does not come round", until);
 	} while (n < 2 || (u16)(mid + (before + 1) * (mid - last)) != until);
 }
 
 static void check_stats(const struct mid_atlas_stats *stats)
 {
-	if (stats->high_water > MID_ATLAS_MAX_MIDS)
+	if (stats->high_water > MAX_MIDS)
 		broken("a high water of %u", stats->high_water);
 }
 
@@ -419,6 +517,7 @@ static void run(int thread, char kind, int c, int n)
 		['q'] = "abandon", ['c'] = "claim_all", ['x'] = "set_max",
 		['n'] = "drain", ['t'] = "drain", ['s'] = "stats",
 		['e'] = "destroy", ['u'] = "unload", ['z'] = "go_round",
+		['f'] = "inflight", ['l'] = "trace",
 	};
 	struct op *op = &now.op[thread];
 	struct mid_atlas_stats stats;
@@ -464,7 +563,7 @@ static void run(int thread, char kind, int c, int n)
 		claim_if(op, mid_atlas_dissociate_if(now.atlas, op->mid, ctx_of(c)));
 		break;
 	case 'q':
-		claim_if(op, mid_atlas_abandon(now.atlas, op->mid, ctx_of(c), 100));
+		claim_if(op, mid_atlas_abandon(now.atlas, op->mid, ctx_of(c), QUARANTINE));
 		break;
 	case 'r':
 		reassociate(op);
@@ -484,6 +583,12 @@ static void run(int thread, char kind, int c, int n)
 	case 's':
 		mid_atlas_stats(now.atlas, &stats);
 		check_stats(&stats);
+		break;
+	case 'f':
+		read_file("inflight", check_line);
+		break;
+	case 'l':
+		now.tracing = true;
 		break;
 	case 'e':
 		destroy();
@@ -643,6 +748,7 @@ static unsigned long model(const struct scenario *s)
 	now.max = s->max;
 	now.atlas = mid_atlas_create("model", s->max, s->max, GFP_KERNEL);
 	now.blocks = blocks_in_use();
+	create_files();
 	run_all(MODEL_THREADS, s->first);
 	look();
 	quiet(false);

@@ -40,7 +40,10 @@
 #define OUTSIDE		MODEL_THREADS	/* the thread that we are ourselves */
 #define POISON		0x6b
 
-enum wait { RUNS, WAITS_LOCK, WAITS_COMPLETION, WAITS_UNTIL, WAITS_WORK, WAITS_WORKER, ENDED };
+enum wait {
+	RUNS, WAITS_LOCK, WAITS_COMPLETION, WAITS_UNTIL, WAITS_READERS, WAITS_WORK, WAITS_WORKER,
+	ENDED
+};
 
 struct thread {
 	void *sp;
@@ -48,6 +51,7 @@ struct thread {
 	const void *on;
 	bool (*may_go)(void);
 	int rcu;
+	unsigned int readers;		/* that synchronize_rcu() still waits for */
 	bool timed, killable;		/* how it waits */
 	bool may[FAILED + 1];
 	enum outcome outcome;		/* of the step that it was sent on */
@@ -249,6 +253,8 @@ static bool can_go(int thread, enum outcome outcome)
 		       (outcome == KILLED && t->killable && t->may[KILLED]);
 	case WAITS_UNTIL:
 		return outcome == GO && t->may_go();
+	case WAITS_READERS:
+		return outcome == GO && !t->readers;
 	case WAITS_WORK:
 		return outcome == GO && world.work && world.work->pending;
 	case WAITS_WORKER:
@@ -297,13 +303,15 @@ static void check_access(const volatile void *addr)
 }
 
 /*
- * What only counts is not worth the states: each thread has a CPU of its own, and
- * the atlas' high-water mark is taken in one go.
+ * These accesses are not steps of their own, because they change only a count, or which
+ * slot is tried first: each thread has a CPU of its own, and a sample is one step.
  */
 static bool only_counts(const volatile void *addr, const char *function)
 {
 	static const char *const functions[] = {
-		"mid_atlas_sample", "mid_atlas_in_use", "mid_atlas_saw",
+		"mid_atlas_in_use", "mid_atlas_sample", "mid_atlas_sample_is_due",
+		"mid_find_tune", "mid_find_is_low", "mid_find_guess", "mid_find_turn",
+		"mid_find_take",
 	};
 	unsigned long offset = (const volatile char *)addr - heap;
 	unsigned int i;
@@ -454,6 +462,8 @@ void rcu_read_unlock(void)
 		return;
 	for (i = 0; i < world.nr_callbacks; i++)
 		world.callbacks[i].readers &= ~(1u << current);
+	for (i = 0; i <= MODEL_THREADS; i++)
+		world.threads[i].readers &= ~(1u << current);
 	if (current == OUTSIDE)
 		end_grace_periods();
 }
@@ -464,13 +474,21 @@ void model_rcu_access(void)
 		broken("rcu_dereference() outside rcu_read_lock()");
 }
 
-void call_rcu(struct rcu_head *rcu, void (*func)(struct rcu_head *rcu))
+/* The threads that are inside rcu_read_lock() */
+static unsigned int rcu_readers(void)
 {
 	unsigned int i, readers = 0;
 
 	for (i = 0; i <= MODEL_THREADS; i++)
 		if (world.threads[i].rcu)
 			readers |= 1u << i;
+	return readers;
+}
+
+void call_rcu(struct rcu_head *rcu, void (*func)(struct rcu_head *rcu))
+{
+	unsigned int i, readers = rcu_readers();
+
 	for (i = 0; i < world.nr_callbacks; i++)
 		if (world.callbacks[i].rcu == rcu)
 			broken("call_rcu() twice");
@@ -492,6 +510,21 @@ void rcu_barrier(void)
 {
 	might_sleep();
 	wait_until(no_callbacks);
+}
+
+void synchronize_rcu(void)
+{
+	unsigned int readers = rcu_readers();
+
+	might_sleep();
+	if (is_quiet) {
+		if (readers)
+			broken("%s() would wait for ever", __func__);
+		return;
+	}
+	at(__func__, 0);
+	world.threads[current].readers = readers;
+	stop(WAITS_READERS, NULL);
 }
 
 void module_ends(void);
@@ -644,6 +677,88 @@ void run_work(void)
 	w->running = true;
 	w->work.func(&w->work);
 	w->running = false;
+}
+
+/*
+ * debugfs.  The files are made by a work, when the test asks for them; they stay the
+ * same while the threads run, so they are no part of the state.
+ */
+
+static struct work_struct *first_work;
+static struct { const char *name; void *data; const struct file_operations *fops; } files[4];
+static unsigned int nr_files;
+static void (*read_line)(const char *line);
+/* From open() to its caller, which is one step */
+static const struct seq_operations *opened;
+static char *private;
+
+void model_init_work(struct work_struct *w, void (*func)(struct work_struct *w))
+{
+	w->func = func;
+	if (!first_work)
+		first_work = w;
+}
+
+void create_files(void)
+{
+	nr_files = 0;
+	first_work->func(first_work);
+}
+
+void model_create_file(const char *name, void *data, const struct file_operations *fops)
+{
+	if (nr_files == ARRAY_SIZE(files))
+		broken("too many files");
+	files[nr_files].name = name;
+	files[nr_files].data = data;
+	files[nr_files++].fops = fops;
+}
+
+#define PRIVATE_SIZE	128
+
+void *model_seq_open(const struct seq_operations *ops, size_t size)
+{
+	if (size > PRIVATE_SIZE)
+		broken("a file needs %zu bytes", size);
+	opened = ops;
+	return private;
+}
+
+void seq_printf(struct seq_file *m, const char *fmt, ...)
+{
+	static char line[256];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	read_line(line);
+}
+
+void read_file(const char *name, void (*line)(const char *line))
+{
+	const struct seq_operations *ops;
+	char mine[PRIVATE_SIZE] __attribute__((aligned(16))) = { };
+	struct seq_file m = { .private = mine };
+	struct inode inode;
+	unsigned int i;
+	loff_t pos = 0;
+	void *v;
+
+	for (i = 0; i < nr_files && strcmp(files[i].name, name); i++)
+		;
+	if (i == nr_files)
+		broken("no file \"%s\"", name);
+	read_line = line;
+	private = mine;
+	inode.i_private = files[i].data;
+	if (files[i].fops->open(&inode, NULL))
+		broken("\"%s\" does not open", name);
+	ops = opened;
+	for (v = ops->start(&m, &pos); v; v = ops->next(&m, v, &pos))
+		if (v != SEQ_START_TOKEN)
+			ops->show(&m, v);
+	ops->stop(&m, v);
 }
 
 /*
@@ -825,6 +940,7 @@ void reset_world(void)
 	memset(&world, 0, sizeof(world));
 	memset(is_held, 0, sizeof(is_held));
 	jiffies = 1000;
+	first_work = NULL;
 	depth = 0;
 	deepest = 0;
 	free(seen);

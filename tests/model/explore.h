@@ -38,6 +38,8 @@ void point(const char *what);		/* others may run here */
 void run_work(void);			/* whose time then has come */
 void unload(void);			/* the module, whose code then is gone */
 void reset_world(void);
+void create_files(void);		/* of debugfs, once, before the threads run */
+void read_file(const char *name, void (*line)(const char *line));
 unsigned int blocks_in_use(void);
 unsigned int longest_run(void);
 

@@ -171,7 +171,7 @@ typedef struct { s64 counter; } atomic64_t;
 #define nr_cpu_ids	MODEL_CPUS
 unsigned int model_cpu(void);
 #define for_each_possible_cpu(cpu)	for (cpu = 0; cpu < MODEL_CPUS; cpu++)
-#define MODEL_CPU_SIZE	128	/* what all of one CPU's together may have */
+#define MODEL_CPU_SIZE	192	/* what all of one CPU's together may have */
 #define per_cpu_ptr(p, cpu)						\
 	((__typeof__(p))((char *)(p) + (cpu) * MODEL_CPU_SIZE))
 #define raw_smp_processor_id	model_cpu
@@ -228,6 +228,12 @@ void rcu_read_unlock(void);
 void model_rcu_access(void);
 void call_rcu(struct rcu_head *rcu, void (*func)(struct rcu_head *rcu));
 void rcu_barrier(void);
+#undef synchronize_rcu
+#ifdef ALONE
+#define synchronize_rcu()	might_sleep()
+#else
+void synchronize_rcu(void);
+#endif
 void model_free_rcu(void *p);
 #define kfree_rcu(p, rcu)	model_free_rcu(p)
 #define kvfree_rcu(p, rcu)	model_free_rcu(p)
@@ -284,19 +290,26 @@ void cancel_delayed_work(struct delayed_work *w);
 void cancel_delayed_work_sync(struct delayed_work *w);
 
 /*
- * What people can see: there are none here
+ * Tracepoints and debugfs: in the model, for its own checks.  The fuzzers have none.
  */
+
+#ifdef ALONE
+#define model_event(...)	do { } while (0)
+#define model_traces()		false
+#else
+void model_event(const char *event, ...);
+bool model_traces(void);
+#endif
 
 #define DECLARE_EVENT_CLASS(...)
 #define DEFINE_EVENT(class, event, proto, args)				\
-	static inline void trace_##event(proto) { }			\
-	static inline bool trace_##event##_enabled(void) { return false; }
-#define TRACE_EVENT(event, proto, ...)					\
-	static inline void trace_##event(proto) { }			\
-	static inline bool trace_##event##_enabled(void) { return false; }
+	static inline void trace_##event(proto) { model_event(#event, args); } \
+	static inline bool trace_##event##_enabled(void) { return model_traces(); }
+#define TRACE_EVENT(event, proto, args, ...)				\
+	DEFINE_EVENT(event, event, TP_PROTO(proto), TP_ARGS(args))
 #define TP_PROTO(...)	__VA_ARGS__
-#define TP_ARGS(...)
-#define pr_warn_ratelimited(...)	do { } while (0)
+#define TP_ARGS(...)	__VA_ARGS__
+#define pr_warn(...)		do { } while (0)
 
 struct dentry;
 struct file;
@@ -321,18 +334,28 @@ struct file_operations {
 #define seq_read	NULL
 #define seq_lseek	NULL
 #define seq_release_private	NULL
+#ifdef ALONE
 static inline void seq_printf(struct seq_file *m, const char *fmt, ...) { }
-static inline void seq_puts(struct seq_file *m, const char *s) { }
 #define __seq_open_private(file, ops, size)	((void)(ops), NULL)
+#define debugfs_create_file(name, mode, parent, data, fops)	((void)(fops))
+#define INIT_WORK(w, f)		((w)->func = (f))
+#else
+void seq_printf(struct seq_file *m, const char *fmt, ...);
+void *model_seq_open(const struct seq_operations *ops, size_t size);
+void model_create_file(const char *name, void *data, const struct file_operations *fops);
+void model_init_work(struct work_struct *w, void (*func)(struct work_struct *w));
+#define __seq_open_private(file, ops, size)	model_seq_open(ops, size)
+#define debugfs_create_file(name, mode, parent, data, fops)	model_create_file(name, data, fops)
+#define INIT_WORK(w, f)		model_init_work(w, f)
+#endif
+static inline void seq_puts(struct seq_file *m, const char *s) { }
 #define DEFINE_SHOW_ATTRIBUTE(name)					\
 	static int __attribute__((unused))				\
 	(*name##_unused)(struct seq_file *, void *) = name##_show;	\
 	static const struct file_operations name##_fops
 #define jiffies_to_msecs(j)	((unsigned int)(j))
 #define debugfs_create_dir(name, parent)	((struct dentry *)NULL)
-#define debugfs_create_file(name, mode, parent, data, fops)	((void)(fops))
 #define debugfs_remove(dentry)	((void)(dentry))
-#define INIT_WORK(w, f)		((w)->func = (f))
 #define schedule_work(w)	((void)(w))
 #define cancel_work_sync(w)	((void)(w))
 #define memalloc_noio_save()	0u

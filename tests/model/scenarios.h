@@ -1,6 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /* what, the maximum, what is done first, what the threads do: see atlas.c */
 
+#if MID_BITS == 3
+
+	/* The table grows to its full size: all bits of a MID are the slot's number. */
+	{ "grow, stale associate, claim", 1, "a0 x7", { "a1", "a2 a3 a4 a5 a6 d0" } },
+	{ "grow, abandon, associate of a MID in quarantine", 4, "a0 a1 a2 a3 d0 a0 x7",
+	  { "q0 d0", "a4 a5" } },
+
+	/* What people see */
+	{ "trace: claim, associate of the same MID", 7, "l a0 a1 a2 a3 a4 a5 a6", { "d0", "a7" } },
+	{ "trace: late reply, associate of the same MID", 7, "l a0 a1 a2 a3 a4 a5 a6 q0",
+	  { "d0", "a7" } },
+	{ "trace: expiry, associate of the same MID", 7, "l a0 a1 a2 a3 a4 a5 a6 q0", { "a7" } },
+
+#else
+
 	/* Whose is it? */
 	{ "claim, claim", 1, "a0", { "d0", "d0", "m0" } },
 	{ "claim, claim by context, abandon", 4, "a0", { "d0", "i0", "q0" } },
@@ -36,6 +51,9 @@
 	{ "wait, set_max, claim", 1, "a0", { "w1", "x2", "d0" } },
 	{ "wait, abandon, late reply", 4, "a0 a1 a2 a3", { "w4", "q0 d0" } },
 	{ "wait, abandon, expiry", 4, "a0 a1 a2 a3", { "w4", "q0" } },
+	{ "associate, wait, claim, claim", 2, "a0 a1", { "d0 d1", "a2", "w3" } },
+	{ "over the limit, wait, wait that gives up, claim", 2, "a0 a1 x1",
+	  { "w2", "v3 d3", "d0 d1" } },
 	{ "wait, drain, claim", 1, "a0", { "w1 d1", "n", "d0" } },
 	{ "wait that gives up, drain that gives up", 1, "a0", { "v1 d1", "t", "d0" } },
 
@@ -73,7 +91,14 @@
 	{ "destroy, unload, map in the older table", 1, "a1 x2 a0", { "e u", "m1", "d1" } },
 	{ "destroy, wait, wait", 1, "a0", { "e", "w1", "v2" } },
 	{ "destroy, wait, claim", 1, "a0", { "e", "w1 d1", "d0" } },
+	{ "destroy, wait that has found a free MID", 2, "a0", { "e u", "w1 d1" } },
 	{ "destroy, expiry", 4, "a0 a1", { "e u", "q0 q1", "m1" } },
 
 	/* The counts */
 	{ "stats, associate, claim", 1, "a0", { "s", "a1 d1", "d0" } },
+
+	/* What people see */
+	{ "debugfs: abandon, late reply, associate", 4, "a0 a1 a2 a3", { "q0 d0 a4", "f" } },
+	{ "debugfs: claim, associate, reassociate", 1, "a0", { "d0 a1", "f", "r02" } },
+
+#endif

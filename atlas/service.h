@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * service - how many slots are in service, and growth
+ *
+ * The maximum is kept by counting slots, not MIDs: no associate succeeds while more
+ * slots are in service than the maximum allows, over all tables.  The others are
+ * PARKED.  To lower the maximum is to park slots, free ones at once and the others
+ * when they become free.  To drain is to lower it to nothing.
+ *
+ * A table never changes its size, because that would change the meaning of the MIDs
+ * in flight.  When it is full and the maximum allows, a larger one is put in front of
+ * it.  The MIDs of the *older* table stay there until they are dissociated; each slot
+ * that becomes free there is parked, and one of the current table comes into service
+ * for it.  The older table is freed, after a grace period, when all its slots are parked.
+ *
+ * Where the older tables have all MIDs of a slot in use, the slot is *blocked*: parked,
+ * but not to return before an older table has freed a slot that has the same low bits.
+ *
+ * A slot that became free is *settled*: parked if it is surplus, or handed to the first
+ * waiter.
+ */
+#ifndef _MIDATLAS_SERVICE_H
+#define _MIDATLAS_SERVICE_H
+
+/* How many more slots may be in service; negative if there are too many */
+static int mid_atlas_spare(struct mid_atlas *atlas)
+{
+	lockdep_assert_held(&atlas->lock);
+
+	return (int)(mid_atlas_draining(atlas) ? 0 : atlas->max) - (int)atlas->online;
+}
+
+/* Puts a slot of the current table into service.  Returns it, or -ENOSPC. */
+static int mid_atlas_unpark(struct mid_atlas *atlas)
+{
+	struct mid_table *t = mid_atlas_table_locked(atlas);
+	unsigned int i = t->parked_head;
+	struct mid_slot *slot = &t->slots[i];
+
+	if (!t->parked || mid_atlas_spare(atlas) <= 0)
+		return -ENOSPC;
+	t->parked_head = (unsigned long)slot->ctx;
+	t->parked--;
+	t->online++;
+	WRITE_ONCE(atlas->online, atlas->online + 1);
+	mid_slot_free(slot, atomic64_read(&slot->word));
+	return i;
+}
+
+/* Takes an older table that has no slot in service out of the chain. */
+static void mid_atlas_unlink(struct mid_atlas *atlas, struct mid_table *old)
+{
+	struct mid_table *t = mid_atlas_table_locked(atlas);
+
+	while (rcu_access_pointer(t->older) != old)
+		t = rcu_dereference_protected(t->older, true);
+	rcu_assign_pointer(t->older, rcu_dereference_protected(old->older, true));
+	if (!rcu_access_pointer(mid_atlas_table_locked(atlas)->older))
+		mid_atlas_set_mode(atlas, MID_MODE_OLDER, false);
+	/* A lookup may be in there [older-unlink]. */
+	call_rcu(&old->rcu, mid_table_free_rcu);
+}
+
+/*
+ * Slot @j of the @older table is parked, whatever generation it had last: unblocks the
+ * slots of the current table whose MIDs it may have had.
+ *
+ *	T1: associate (older table)	T2: grow		T3: dissociate(M)
+ *
+ *	                                table = new, M's slot
+ *	                                is blocked there
+ *								word: -> FREE
+ *	word: FREE -> BUSY, MID is M'
+ *	the table is not current
+ *	gives it back, parks it
+ *	unblocks M, too
+ *								is parked: done
+ */
+static void mid_atlas_unblock(struct mid_atlas *atlas, const struct mid_table *older,
+			      unsigned int j)
+{
+	struct mid_table *t = mid_atlas_table_locked(atlas);
+	unsigned int i;
+
+	for (i = j; t->blocked && i <= t->mask; i += older->mask + 1) {
+		if (t->slots[i].ctx == MID_BLOCKED &&
+		    mid_word_state(atomic64_read(&t->slots[i].word)) == MID_PARKED) {
+			t->blocked--;
+			mid_table_park(t, i);
+		}
+	}
+}
+
+/*
+ * A slot that the caller has made PARKED is out of service.  Returns the slot of the
+ * current table that came into service for it, or -ENOSPC.
+ */
+static int mid_slot_parked(struct mid_atlas *atlas, struct mid_table *t, unsigned int i,
+			   bool blocked)
+{
+	bool older = t != mid_atlas_table_locked(atlas);
+	int next;
+
+	t->online--;
+	WRITE_ONCE(atlas->online, atlas->online - 1);
+	if (older) {
+		mid_atlas_unblock(atlas, t, i);
+	} else if (blocked) {
+		WRITE_ONCE(t->slots[i].ctx, MID_BLOCKED);
+		t->blocked++;
+	} else {
+		mid_table_park(t, i);
+	}
+	next = mid_atlas_unpark(atlas);
+	/* After that: a caller that sees no older table sees the slot that came for it. */
+	if (older && !t->online)
+		mid_atlas_unlink(atlas, t);
+	if (mid_atlas_spare(atlas) >= 0)
+		mid_atlas_set_mode(atlas, MID_MODE_OVER_LIMIT, false);
+	if (!atlas->online && mid_atlas_draining(atlas))
+		complete(&atlas->drained);
+	return next;
+}
+
+/* A BUSY slot has no MID of its own: out of service with it, and in with another. */
+static int mid_slot_block(struct mid_atlas *atlas, struct mid_table *t, unsigned int i, u64 word)
+{
+	atomic64_set(&t->slots[i].word, mid_word_with(word, MID_PARKED));
+	return mid_slot_parked(atlas, t, i, true);
+}
+
+/*
+ * Settles slot @i, if it is free.  Returns the slot of the current table that came into
+ * service for it and is to be settled next, or an error.
+ */
+static int mid_slot_settle(struct mid_atlas *atlas, struct mid_table *t, unsigned int i)
+{
+	struct mid_slot *slot = &t->slots[i];
+	struct mid_waiter *w = mid_atlas_first_waiter(atlas);
+	s64 word = atomic64_read(&slot->word);
+
+	if (t != mid_atlas_table_locked(atlas) || mid_atlas_spare(atlas) < 0) {
+		if (mid_word_state(word) != MID_FREE ||
+		    !atomic64_try_cmpxchg(&slot->word, &word, mid_word_with(word, MID_PARKED)))
+			return -ENOENT;
+		return mid_slot_parked(atlas, t, i, false);
+	}
+	if (!w || !mid_slot_take(slot, t->step, &w->word))
+		return -ENOENT;
+	if (!mid_slot_unique(t, i, &w->word))
+		return mid_slot_block(atlas, t, i, w->word);
+	w->t = t;
+	w->i = i;
+	mid_waiter_release(atlas, w, 0);
+	return -ENOENT;
+}
+
+static void mid_atlas_settle(struct mid_atlas *atlas, struct mid_table *t, int i)
+{
+	unsigned long flags;
+
+	/* One at a time, so that interrupts are off for a bounded time. */
+	while (i >= 0) {
+		raw_spin_lock_irqsave(&atlas->lock, flags);
+		i = mid_slot_settle(atlas, t, i);
+		t = mid_atlas_table_locked(atlas);
+		raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	}
+}
+
+/* Settles the free slots of @t.  Returns how many there were. */
+static unsigned int mid_table_settle(struct mid_atlas *atlas, struct mid_table *t)
+{
+	unsigned int i, n = 0;
+
+	for (i = 0; i <= t->mask; i++) {
+		if (mid_slot_is_free(&t->slots[i])) {
+			mid_atlas_settle(atlas, t, i);
+			n++;
+		}
+	}
+	return n;
+}
+
+static unsigned int mid_atlas_settle_older(struct mid_atlas *atlas)
+{
+	struct mid_table *t;
+	unsigned int n = 0;
+
+	rcu_read_lock();
+	t = rcu_dereference(atlas->table);
+	while ((t = rcu_dereference(t->older)))
+		n += mid_table_settle(atlas, t);
+	rcu_read_unlock();
+	return n;
+}
+
+/* Gives what is free to the waiters.  If nothing is, the first may grow the table. */
+static void mid_atlas_serve(struct mid_atlas *atlas)
+{
+	struct mid_waiter *w;
+	unsigned long flags;
+
+	if (!(atomic_read(&atlas->mode) & MID_MODE_WAITERS))
+		return;
+	rcu_read_lock();
+	mid_table_settle(atlas, rcu_dereference(atlas->table));
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	w = mid_atlas_first_waiter(atlas);
+	if (w && mid_atlas_spare(atlas) > 0)
+		complete(&w->woken);
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	rcu_read_unlock();
+}
+
+static noinline void mid_slot_freed_slow(struct mid_atlas *atlas, struct mid_table *t,
+					 unsigned int i)
+{
+	if (rcu_access_pointer(atlas->table) != t ||
+	    atomic_read(&atlas->mode) & (MID_MODE_OVER_LIMIT | MID_MODE_DRAIN | MID_MODE_WAITERS))
+		mid_atlas_settle(atlas, t, i);
+	/* The slot first, then the count; pairs with mid_find_check_all(). */
+	if (atomic_read(&atlas->mode) >= MID_MODE_SCAN)
+		atomic_fetch_inc_release(&atlas->free_seq);
+}
+
+/* To be called after a slot became FREE, and a full barrier */
+static void mid_slot_freed(struct mid_atlas *atlas, struct mid_table *t, unsigned int i)
+{
+	if (mid_find_is_low(atlas))
+		mid_find_note(raw_cpu_ptr(atlas->cpu), i);
+	if (unlikely(atomic_read(&atlas->mode)))
+		mid_slot_freed_slow(atlas, t, i);
+}
+
+/*
+ * Whether the table of 2^@seen slots may grow, how large the next table is, and how many
+ * of its slots come into service.  Returns -EEXIST if it has grown already, -ENOSPC if
+ * as many slots as the maximum are in service.
+ */
+static int mid_atlas_plan(struct mid_atlas *atlas, unsigned int seen, unsigned int *order,
+			  unsigned int *online)
+{
+	struct mid_table *t = mid_atlas_table_locked(atlas);
+	unsigned int most = order_base_2(atlas->max);
+	int spare = mid_atlas_spare(atlas);
+
+	if (t->order != seen)
+		return -EEXIST;
+	if (mid_atlas_draining(atlas))
+		return -ESHUTDOWN;
+	/* Parked slots come first, and the call that raised the maximum puts them into service. */
+	if (spare <= 0 || t->parked || t->order == MID_BITS)
+		return -ENOSPC;
+	*order = max(t->order + 1, min_t(unsigned int, MID_FIRST_ORDER, most));
+	*online = min3((unsigned int)BIT(*order), (unsigned int)spare, (unsigned int)MID_RESERVED);
+	return 0;
+}
+
+/* Puts @new in front of the current table. */
+static void mid_atlas_push(struct mid_atlas *atlas, struct mid_table *new)
+{
+	RCU_INIT_POINTER(new->older, mid_atlas_table_locked(atlas));
+	mid_atlas_set_mode(atlas, MID_MODE_OLDER, true);
+	/*
+	 * OLDER before the new table, and before the slots that the caller checks
+	 * next; pairs with the cmpxchg of mid_slot_take() and of the claims.
+	 */
+	smp_mb__after_atomic();
+	rcu_assign_pointer(atlas->table, new);
+	WRITE_ONCE(atlas->online, atlas->online + new->online);
+	mid_find_forget(atlas);
+}
+
+/*
+ * The table of 2^@seen slots was full: puts a larger one in front of it.  Returns 0 if
+ * an associate should try again.
+ */
+static int mid_atlas_grow(struct mid_atlas *atlas, unsigned int seen, gfp_t gfp)
+{
+	unsigned int order, online, order_now, online_now;
+	struct mid_table *t, *new;
+	unsigned long flags;
+	int err;
+
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	err = mid_atlas_plan(atlas, seen, &order, &online);
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	if (err)
+		return err == -EEXIST ? 0 : err;
+
+	might_alloc(gfp);
+	new = mid_table_alloc(order, gfp);
+	if (!new)
+		return -ENOMEM;
+
+	rcu_read_lock();
+	t = rcu_dereference(atlas->table);
+	mid_table_init(new, online, mid_table_next_gen(t, order));
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	err = mid_atlas_plan(atlas, seen, &order_now, &online_now);
+	if (!err && order_now == order && online_now == online) {
+		mid_atlas_push(atlas, new);
+		new = NULL;
+	}
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	if (!new) {
+		/* The new table before the old one's slots [grow-free]. */
+		smp_mb();
+		mid_table_settle(atlas, t);
+		mid_atlas_serve(atlas);
+	}
+	rcu_read_unlock();
+	mid_table_free(new);
+	return err == -EEXIST ? 0 : err;
+}
+
+#endif /* _MIDATLAS_SERVICE_H */
