@@ -46,7 +46,6 @@ typedef bool bench_loop_fn(struct bench_load *load, unsigned int cycles);
  * @lookup_only: nothing but its lookups is worth measuring
  * @unbounded: it does not keep the maximum
  * @linked: it links the requests: one of them cannot be in two tables
- * @variant: the atlas without a capability: what that costs one thread is the question
  * @create: a table for at most @max requests in flight, or an ERR_PTR
  * @destroy: frees a table, whatever is in it
  * @associate: stores the id of @req in @id, which has another one or 0 before, or fails
@@ -68,7 +67,6 @@ struct bench_peer {
 	bool lookup_only;
 	bool unbounded;
 	bool linked;
-	bool variant;
 	void *(*create)(unsigned int max);
 	void (*destroy)(void *table);
 	int (*associate)(void *table, struct bench_req *req, u32 *id);
@@ -83,15 +81,11 @@ struct bench_peer {
 
 extern const struct bench_peer bench_f2;
 extern const struct bench_peer bench_f3;
-extern const struct bench_peer bench_f3_walk;
 extern const struct bench_peer bench_f3_all;
 extern const struct bench_peer bench_array;
 extern const struct bench_peer bench_wide_array;
 extern const struct bench_peer bench_midatlas;
 extern const struct bench_peer bench_before;
-extern const struct bench_peer bench_nopped;
-extern const struct bench_peer bench_untraced;
-extern const struct bench_peer bench_uncounted;
 extern const struct bench_peer bench_spinlock;
 extern const struct bench_peer bench_spinlock_irq;
 extern const struct bench_peer bench_xarray_cyclic;

@@ -36,7 +36,7 @@
 
 static char *peers = "all";
 module_param(peers, charp, 0444);
-MODULE_PARM_DESC(peers, "which of f2,f3,f3_walk,f3_all,midatlas,nopped,untraced,uncounted,array,wide_array,xa_alloc_cyclic,xa_alloc,idr_cyclic,9p,ida,sbitmap_queue,sbitmap_get,rhashtable,cifs_smb1,cifs_smb2,spinlock,spinlock_irqsave, or all");
+MODULE_PARM_DESC(peers, "which of f2,f3,f3_all,midatlas,array,wide_array,xa_alloc_cyclic,xa_alloc,idr_cyclic,9p,ida,sbitmap_queue,sbitmap_get,rhashtable,cifs_smb1,cifs_smb2,spinlock,spinlock_irqsave, or all");
 
 static char *tests = "st,mt,pc,lookup,chase";
 module_param(tests, charp, 0444);
@@ -75,13 +75,12 @@ module_param(check_ms, uint, 0444);
 MODULE_PARM_DESC(check_ms, "how long reuse and full go on");
 
 static const struct bench_peer *const all_peers[] = {
-	&bench_f2, &bench_f3, &bench_f3_walk, &bench_f3_all,
+	&bench_f2, &bench_f3, &bench_f3_all,
 	&bench_midatlas,
 #ifdef BENCH_BEFORE
 	&bench_before,
 #endif
 	&bench_array, &bench_wide_array,
-	&bench_nopped, &bench_untraced, &bench_uncounted,
 	&bench_xarray_cyclic, &bench_xarray, &bench_idr_cyclic, &bench_ninep,
 	&bench_ida_array, &bench_sbq, &bench_sbget,
 	&bench_rht, &bench_smb1, &bench_smb2,
@@ -203,8 +202,6 @@ static bool bench_applies(const struct bench_test *test, const struct bench_peer
 {
 	if (peer->deepest && c->depth > peer->deepest)
 		return false;
-	if (peer->variant)
-		return c->pattern == BENCH_CHURN && test->timed && test->alone;
 	if (peer->lookup_only)
 		return c->pattern == BENCH_LOOKUP || c->pattern == BENCH_CHASE;
 	/* What links the requests is in them, and not to be weighed. */

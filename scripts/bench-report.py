@@ -4,12 +4,11 @@
 
 Reads results.csv and venue in DIR.  Prints the tables and, for each bar, by how
 much it is met or missed.  Writes to DIR results.json (all of it), tables.md,
-bars.txt, costs.txt, venue.rst, a wide .csv for each table, and plots as .svg.
+bars.txt, venue.rst, a wide .csv for each table, and plots as .svg.
 """
 
 import csv
 import json
-import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -17,13 +16,9 @@ from pathlib import Path
 TITLES = {
     "f2": "f2, the floor",
     "f3": "f3, the floor with such slots",
-    "f3_walk": "the same, with a search",
     "f3_all": "the same, with all that is to be asked",
     "midatlas": "midatlas",
     "before": "midatlas before",
-    "nopped": "midatlas, tracepoints a nop",
-    "untraced": "midatlas without tracepoints",
-    "uncounted": "the same without counters",
     "array": "bare RCU array",
     "wide_array": "the same, 16 bytes a slot, every other in use",
     "xa_alloc_cyclic": "xa_alloc_cyclic",
@@ -42,7 +37,7 @@ TITLES = {
 
 # Without the variants of midatlas and of the floor, which would hide their curves
 PEERS = [peer for peer in TITLES
-         if peer not in ("before", "nopped", "untraced", "uncounted", "f3_walk", "f3_all")]
+         if peer not in ("before", "f3_all")]
 
 # Test and order of retirement, title, what the peers are compared with
 TABLES = [
@@ -280,26 +275,7 @@ def judge(results, cpus):
         rows = [row for row in results.rows if (row["test"], row["peer"]) == (test, "midatlas")]
         bars.add(8, text, 0, [(row["median"], f"in {row['cycles']:,} cycles, maximum {row['max']}")
                               for row in rows])
-    bars.add(9, "tracepoints, when off: at most 1 % of a cycle", 1.01,
-             [(typical(results, "nopped", "untraced"), "ST, median of all depths")])
     return bars
-
-
-def typical(results, of, to):
-    """The median over all sizes of what @of costs one thread, as times @to"""
-    ratios = [results.ratio("st", "random", size, of, to) for size in results.sizes("st", "random")]
-    ratios = [ratio for ratio in ratios if ratio]
-    return statistics.median(ratios) if ratios else None
-
-
-def costs(results):
-    """What a capability costs, in a line for each"""
-    for of, to, what in (("nopped", "untraced", "tracepoints, when off, as a nop (x86)"),
-                         ("midatlas", "untraced", "tracepoints, when off, as a load and test (UML)"),
-                         ("untraced", "uncounted", "the counters of stats and waiters")):
-        ratio = typical(results, of, to)
-        if ratio:
-            yield f"cost of {what}: {(ratio - 1) * 100:.1f} % of a cycle (ST, median of all depths)"
 
 
 def gnuplot(script, out):
@@ -401,8 +377,7 @@ def main():
     if len(rows) > 1:
         write_csv(out / "before.csv", rows)
         text += ["\nThis commit against the one before, worst first\n"] + list(markdown(rows))
-    text += [""] + list(costs(results)) + [""] + list(bars.text())
-    (out / "costs.txt").write_text("\n".join(costs(results)) + "\n")
+    text += [""] + list(bars.text())
     (out / "bars.txt").write_text("\n".join(bars.text()) + "\n")
     (out / "venue.rst").write_text(".. SPDX-License-Identifier: GPL-2.0\n\n" + "".join(
         f":{key}: {value}\n" for key, value in venue.items()))

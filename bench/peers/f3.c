@@ -7,8 +7,8 @@
  * to nothing and a claim cannot take the next use's context; the jiffy, for the age.
  * Two atomic operations, as in f2.  It, too, is told which slot is free.
  *
- * With F3_WALK it searches, as little as can be: each CPU walks through the table, and
- * remembers where it is. With F3_ALL its ids are MIDs, of 16 bits, it takes what it freed
+ * With F3_ALL it searches, as little as can be: each CPU walks through the table, and
+ * remembers where it is. Its ids are MIDs, of 16 bits, it takes what it freed
  * last once the table was nearly full, and asks what somebody has to ask who can grow, keeps
  * a maximum, has tasks that wait, can be drained and counts (f3_all.h), but does nothing
  * about it.
@@ -193,7 +193,7 @@ static __always_inline bool f3_take(struct f3_table *t, unsigned int i,
 	return true;
 }
 
-#ifdef F3_WALK
+#ifdef F3_ALL
 /* The slot that comes next; or, once the table was nearly full, the one freed last */
 static __always_inline unsigned int f3_next(struct f3_table *t)
 {
@@ -280,10 +280,8 @@ static noinline struct bench_req *f3_dissociate(void *table, u32 id, struct benc
 	return f3_dissociated(t, f3_index(t, id), req);
 }
 
-#if defined(F3_ALL)
+#ifdef F3_ALL
 BENCH_PEER(f3, "f3_all", .proposed = true);
-#elif defined(F3_WALK)
-BENCH_PEER(f3, "f3_walk", .proposed = true);
 #else
 BENCH_PEER(f3, "f3", .proposed = true);
 #endif

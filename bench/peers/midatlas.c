@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* The atlas, as a client has it: through the exported symbols of another module */
+/* The atlas as a client uses it: through the exported symbols of another module */
 #include "../../midatlas.h"
 #include "../loop.h"
 
@@ -13,7 +13,7 @@ static void midatlas_destroy(void *table)
 	mid_atlas_destroy(table, NULL, NULL);
 }
 
-/* The MID goes straight into the low half of @id; the other one is 0 from the start. */
+/* The MID is stored in the low half of @id; the high half is 0 from the start. */
 static int midatlas_associate(void *table, struct bench_req *req, u32 *id)
 {
 	return mid_atlas_associate(table, req, (u16 *)id + IS_ENABLED(CONFIG_CPU_BIG_ENDIAN),
@@ -30,8 +30,4 @@ static struct bench_req *midatlas_dissociate(void *table, u32 id, struct bench_r
 	return mid_atlas_dissociate(table, id);
 }
 
-#ifdef VARIANT
-BENCH_PEER(midatlas, PEER_NAME, .variant = true);
-#else
 BENCH_PEER(midatlas, "midatlas");
-#endif

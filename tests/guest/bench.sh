@@ -10,7 +10,7 @@ bench=/sys/kernel/debug/midatlas_bench
 
 # Without debugfs, whose directories would count as memory of an atlas
 before=$(ls bench/before/midatlas_before.ko 2>/dev/null)
-for atlas in ./midatlas.ko $before bench/nopped.ko bench/untraced.ko bench/uncounted.ko; do
+for atlas in ./midatlas.ko $before; do
 	load $atlas debugfs=0 || fail "$atlas does not load"
 done
 tell "clocksource $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
@@ -26,5 +26,5 @@ done
 sed 's/^/= /' $bench/results.csv
 [ "$state" = 'done' ] || fail "the benchmark $state"
 rmmod midatlas_bench || fail "midatlas_bench does not unload"
-rmmod uncounted untraced nopped ${before:+midatlas_before} midatlas || fail "midatlas does not unload"
+rmmod ${before:+midatlas_before} midatlas || fail "midatlas does not unload"
 done_well
