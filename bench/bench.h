@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a peer is, and what is measured of it
+ * What a baseline is, and what is measured of it
  *
- * A *peer* is one way to give requests in flight an id.  Its file in peers/ has
- * five functions and a BENCH_PEER() line, which compiles the loops of loop.h
- * around them: what is measured calls the peer directly, and nobody pays for
+ * A *baseline* is one way to give requests in flight an id.  Its file in peers/ has
+ * five functions and a BENCH_BASELINE() line, which compiles the loops of loop.h
+ * around them: what is measured calls the baseline directly, and nobody pays for
  * this interface.
  */
 #ifndef _MIDATLAS_BENCH_H
@@ -16,14 +16,14 @@
 #include <linux/types.h>
 
 /**
- * struct bench_req - a request, the context that peers give an id
- * @node: where a peer that links its requests has its members
+ * struct bench_req - a request, the context that baselines give an id
+ * @node: where a baseline that links its requests has its members
  */
 struct bench_req {
 	u64 node[8];
 } ____cacheline_aligned;
 
-/* The peer's part of a request, and back */
+/* The baseline's part of a request, and back */
 #define bench_req_node(req, type)					\
 ({									\
 	BUILD_BUG_ON(sizeof(type) > sizeof((req)->node));		\
@@ -38,7 +38,7 @@ struct bench_load;
 typedef bool bench_loop_fn(struct bench_load *load, unsigned int cycles);
 
 /**
- * struct bench_peer - one way to give requests in flight an id
+ * struct bench_baseline - one way to give requests in flight an id
  * @name: what the results call it
  * @deepest: with more in flight than this it takes too long; 0 if never
  * @proposed: it takes the id that the load proposes and knows to be free
@@ -52,14 +52,14 @@ typedef bool bench_loop_fn(struct bench_load *load, unsigned int cycles);
  *	with an errno
  * @map: the request that has the id, or NULL
  * @dissociate: the same, and the id is free again; to exactly one caller; @found
- *	is what map returned before, for a peer that then need not search again
+ *	is what map returned before, for a baseline that then need not search again
  * @churn: one thread associates, maps and dissociates
  * @produce: associates what another thread consumes
  * @consume: maps and dissociates
  * @lookup: maps ids that are all known beforehand
  * @chase: maps ids of which each is known only when the one before it is mapped
  */
-struct bench_peer {
+struct bench_baseline {
 	const char *name;
 	unsigned int deepest;
 	bool proposed;
@@ -79,25 +79,25 @@ struct bench_peer {
 	bench_loop_fn *chase;
 };
 
-extern const struct bench_peer bench_f2;
-extern const struct bench_peer bench_f3;
-extern const struct bench_peer bench_f3_all;
-extern const struct bench_peer bench_array;
-extern const struct bench_peer bench_wide_array;
-extern const struct bench_peer bench_midatlas;
-extern const struct bench_peer bench_before;
-extern const struct bench_peer bench_spinlock;
-extern const struct bench_peer bench_spinlock_irq;
-extern const struct bench_peer bench_xarray_cyclic;
-extern const struct bench_peer bench_xarray;
-extern const struct bench_peer bench_idr_cyclic;
-extern const struct bench_peer bench_ninep;
-extern const struct bench_peer bench_ida_array;
-extern const struct bench_peer bench_sbget;
-extern const struct bench_peer bench_sbq;
-extern const struct bench_peer bench_rht;
-extern const struct bench_peer bench_smb1;
-extern const struct bench_peer bench_smb2;
+extern const struct bench_baseline bench_floor_min;
+extern const struct bench_baseline bench_floor_slots;
+extern const struct bench_baseline bench_floor_full;
+extern const struct bench_baseline bench_array;
+extern const struct bench_baseline bench_wide_array;
+extern const struct bench_baseline bench_midatlas;
+extern const struct bench_baseline bench_before;
+extern const struct bench_baseline bench_spinlock;
+extern const struct bench_baseline bench_spinlock_irq;
+extern const struct bench_baseline bench_xarray_cyclic;
+extern const struct bench_baseline bench_xarray;
+extern const struct bench_baseline bench_idr_cyclic;
+extern const struct bench_baseline bench_ninep;
+extern const struct bench_baseline bench_ida_array;
+extern const struct bench_baseline bench_sbget;
+extern const struct bench_baseline bench_sbq;
+extern const struct bench_baseline bench_rht;
+extern const struct bench_baseline bench_smb1;
+extern const struct bench_baseline bench_smb2;
 
 /**
  * enum bench_pattern - what the threads of a measurement do
@@ -116,7 +116,7 @@ enum bench_pattern {
 };
 
 /**
- * struct bench_case - under which conditions a peer is measured
+ * struct bench_case - under which conditions a baseline is measured
  * @pattern: what the threads do
  * @random: requests are retired in random order, not in that of their going out
  * @threads: how many threads there are, each on a CPU of its own
@@ -146,10 +146,10 @@ struct bench_sample {
 };
 
 /*
- * All return 0, %-EBADMSG if the peer gave a wrong result, what it returned if it
+ * All return 0, %-EBADMSG if the baseline gave a wrong result, what it returned if it
  * failed to associate, or %-ENOMEM.
  */
-typedef int bench_run_fn(const struct bench_case *c, const struct bench_peer *peer,
+typedef int bench_run_fn(const struct bench_case *c, const struct bench_baseline *baseline,
 			 struct bench_sample *sample);
 
 bench_run_fn bench_measure;

@@ -20,7 +20,7 @@
 
 /**
  * struct bench_set - a table and its requests, without threads
- * @peer: the peer
+ * @baseline: the baseline
  * @table: its table
  * @reqs: the requests
  * @ids: their ids
@@ -28,7 +28,7 @@
  * @one: the one that is taken out and put in again
  */
 struct bench_set {
-	const struct bench_peer *peer;
+	const struct bench_baseline *baseline;
 	void *table;
 	struct bench_req *reqs;
 	u32 *ids;
@@ -41,7 +41,7 @@ static int set_fill(struct bench_set *set, unsigned int depth)
 	int err = 0;
 
 	while (!err && set->filled < depth) {
-		err = set->peer->associate(set->table, &set->reqs[set->filled],
+		err = set->baseline->associate(set->table, &set->reqs[set->filled],
 					   &set->ids[set->filled]);
 		if (!err)
 			set->filled++;
@@ -52,7 +52,7 @@ static int set_fill(struct bench_set *set, unsigned int depth)
 
 static struct bench_req *set_dissociate(struct bench_set *set, unsigned int i)
 {
-	return set->peer->dissociate(set->table, set->ids[i], &set->reqs[i]);
+	return set->baseline->dissociate(set->table, set->ids[i], &set->reqs[i]);
 }
 
 static int set_drain(struct bench_set *set)
@@ -71,21 +71,21 @@ static int set_drain(struct bench_set *set)
 static void set_free(struct bench_set *set)
 {
 	if (!IS_ERR_OR_NULL(set->table))
-		set->peer->destroy(set->table);
+		set->baseline->destroy(set->table);
 	kvfree(set->reqs);
 	kvfree(set->ids);
 }
 
-static int set_create(struct bench_set *set, const struct bench_peer *peer,
+static int set_create(struct bench_set *set, const struct bench_baseline *baseline,
 		      unsigned int max, unsigned int depth)
 {
 	int err = -ENOMEM;
 
-	*set = (struct bench_set){ .peer = peer };
+	*set = (struct bench_set){ .baseline = baseline };
 	set->reqs = kvcalloc(depth, sizeof(*set->reqs), GFP_KERNEL);
 	set->ids = kvcalloc(depth, sizeof(*set->ids), GFP_KERNEL);
 	if (set->reqs && set->ids) {
-		set->table = peer->create(max);
+		set->table = baseline->create(max);
 		err = PTR_ERR_OR_ZERO(set->table);
 	}
 	if (!err)
@@ -107,7 +107,7 @@ static int reuse_once(struct bench_set *set, unsigned int i, u32 *last, u32 now,
 
 	if (set_dissociate(set, i) != &set->reqs[i])
 		return -EBADMSG;
-	if (set->peer->associate(set->table, &set->reqs[i], &set->ids[i]))
+	if (set->baseline->associate(set->table, &set->reqs[i], &set->ids[i]))
 		return -EBADMSG;
 	id = set->ids[i];
 	if (id < BENCH_IDS) {
@@ -122,7 +122,7 @@ static int reuse_once(struct bench_set *set, unsigned int i, u32 *last, u32 now,
  * The smallest number of associates between two uses of one id; 0 if no id came
  * back at all.
  */
-int bench_reuse(const struct bench_case *c, const struct bench_peer *peer,
+int bench_reuse(const struct bench_case *c, const struct bench_baseline *baseline,
 		struct bench_sample *sample)
 {
 	unsigned long end = jiffies + msecs_to_jiffies(c->ms);
@@ -134,7 +134,7 @@ int bench_reuse(const struct bench_case *c, const struct bench_peer *peer,
 	last = kvcalloc(BENCH_IDS, sizeof(*last), GFP_KERNEL);
 	if (!last)
 		return -ENOMEM;
-	err = set_create(&set, peer, c->max, c->depth);
+	err = set_create(&set, baseline, c->max, c->depth);
 	if (err)
 		goto out;
 	do {
@@ -166,7 +166,7 @@ static long one_free_associate(void *arg)
 {
 	struct bench_set *set = arg;
 
-	return set->peer->associate(set->table, &set->reqs[set->one],
+	return set->baseline->associate(set->table, &set->reqs[set->one],
 				    &set->ids[set->one]);
 }
 
@@ -190,7 +190,7 @@ static int one_free_round(struct bench_set *set, unsigned int from, unsigned int
  * The table is full but for one request, which any CPU has freed: how often does
  * another CPU not get it in one call?
  */
-int bench_one_free(const struct bench_case *c, const struct bench_peer *peer,
+int bench_one_free(const struct bench_case *c, const struct bench_baseline *baseline,
 		   struct bench_sample *sample)
 {
 	unsigned int round, from, to;
@@ -198,7 +198,7 @@ int bench_one_free(const struct bench_case *c, const struct bench_peer *peer,
 	u64 seed = 0;
 	int err;
 
-	err = set_create(&set, peer, c->max, c->max);
+	err = set_create(&set, baseline, c->max, c->max);
 	if (err)
 		return err;
 	*sample = (struct bench_sample){};
@@ -235,7 +235,7 @@ static u64 memory_free(void)
 }
 
 /* Fills each of @n tables with the same requests, whose ids nobody needs. */
-static int memory_fill(const struct bench_case *c, const struct bench_peer *peer,
+static int memory_fill(const struct bench_case *c, const struct bench_baseline *baseline,
 		       void **tables, unsigned int n, struct bench_req *reqs)
 {
 	unsigned int i, j;
@@ -243,11 +243,11 @@ static int memory_fill(const struct bench_case *c, const struct bench_peer *peer
 	u32 id = 0;
 
 	for (i = 0; i < n; i++) {
-		tables[i] = peer->create(c->max);
+		tables[i] = baseline->create(c->max);
 		if (IS_ERR(tables[i]))
 			return PTR_ERR(tables[i]);
 		for (j = 0; j < c->depth; j++) {
-			err = peer->associate(tables[i], &reqs[j], &id);
+			err = baseline->associate(tables[i], &reqs[j], &id);
 			if (err)
 				return err;
 		}
@@ -261,7 +261,7 @@ static int memory_fill(const struct bench_case *c, const struct bench_peer *peer
  * many of them take away.  As many others go first, to use up what the allocators
  * have in store.
  */
-int bench_memory(const struct bench_case *c, const struct bench_peer *peer,
+int bench_memory(const struct bench_case *c, const struct bench_baseline *baseline,
 		 struct bench_sample *sample)
 {
 	unsigned int i, n = clamp(BENCH_MEMORY_BYTES / (16 * c->max), 8u, BENCH_MEMORY_TABLES);
@@ -275,16 +275,16 @@ int bench_memory(const struct bench_case *c, const struct bench_peer *peer,
 	if (!reqs || !tables)
 		goto out;
 
-	err = memory_fill(c, peer, tables, n, reqs);
+	err = memory_fill(c, baseline, tables, n, reqs);
 	before = memory_free();
 	if (!err)
-		err = memory_fill(c, peer, tables + n, n, reqs);
+		err = memory_fill(c, baseline, tables + n, n, reqs);
 	after = memory_free();
 	sample->value = before > after ? div_u64(before - after, n) : 0;
 	sample->cycles = n;
 
 	for (i = 0; i < 2 * n && !IS_ERR_OR_NULL(tables[i]); i++)
-		peer->destroy(tables[i]);
+		baseline->destroy(tables[i]);
 	rcu_barrier();
 out:
 	kvfree(tables);

@@ -10,7 +10,7 @@
 
 #include "bench.h"
 
-#define BENCH_IDS	65536	/* a MID has 16 bits; a peer's ids may go beyond */
+#define BENCH_IDS	65536	/* a MID has 16 bits; a baseline's ids may go beyond */
 
 /**
  * struct bench_token - a request on its way between two threads
@@ -56,7 +56,7 @@ struct bench_order {
  * @consumed: tokens that came back, ever
  * @tail: where in @ring the next one comes back
  * @stop: no more will go out
- * @peer: who owns @table
+ * @baseline: who owns @table
  * @used: the ids in flight over all loads, while the table is exactly full
  * @failed: associates that failed though there was a free one
  */
@@ -81,7 +81,7 @@ struct bench_load {
 	unsigned int tail;
 	bool stop;
 
-	const struct bench_peer *peer ____cacheline_aligned;
+	const struct bench_baseline *baseline ____cacheline_aligned;
 	unsigned long *used;
 	u64 failed;
 } ____cacheline_aligned;

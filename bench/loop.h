@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The measured loops, compiled around each peer
+ * The measured loops, compiled around each baseline
  *
  * They do as little as they can besides: an index, a load of the id, the calls,
  * a comparison of each result with the one that is right.  What they have to keep
@@ -173,8 +173,8 @@ __bench_loop bench_chase(struct bench_load *load, unsigned int cycles,
 	return true;
 }
 
-/* BENCH_PEER(prefix, name, other members...): the peer whose functions begin so */
-#define BENCH_PEER(_pre, _name, ...)						\
+/* BENCH_BASELINE(prefix, name, other members...): the baseline whose functions begin so */
+#define BENCH_BASELINE(_pre, _name, ...)						\
 static bool _pre##_churn(struct bench_load *load, unsigned int cycles)		\
 {										\
 	return bench_churn(load, cycles, _pre##_associate, _pre##_map,		\
@@ -201,7 +201,7 @@ static bool _pre##_chase(struct bench_load *load, unsigned int cycles)		\
 	return bench_chase(load, cycles, _pre##_map);				\
 }										\
 										\
-const struct bench_peer bench_##_pre = {					\
+const struct bench_baseline bench_##_pre = {					\
 	.name = _name,								\
 	.create = _pre##_create,						\
 	.destroy = _pre##_destroy,						\

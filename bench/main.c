@@ -3,12 +3,12 @@
  * midatlas_bench - the atlas and every other way, side by side
  *
  * Begins when it is loaded.  In debugfs, midatlas_bench/state says how far it is,
- * and midatlas_bench/results.csv what came of it, one line for each peer and case.
+ * and midatlas_bench/results.csv what came of it, one line for each baseline and case.
  * To unload it is to stop it.
  *
  * All that can be measured is measured once, then all again, and so on: what
  * disturbs for a while disturbs a round or two of each, which a median passes
- * over, and peers that are compared with each other are measured one right after
+ * over, and baselines that are compared with each other are measured one right after
  * the other.  Then come rounds for what was disturbed nevertheless.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -34,9 +34,9 @@
 #define BENCH_MAX_SIZES		32
 #define BENCH_MAX_MIDS		65535
 
-static char *peers = "all";
-module_param(peers, charp, 0444);
-MODULE_PARM_DESC(peers, "which of f2,f3,f3_all,midatlas,array,wide_array,xa_alloc_cyclic,xa_alloc,idr_cyclic,9p,ida,sbitmap_queue,sbitmap_get,rhashtable,cifs_smb1,cifs_smb2,spinlock,spinlock_irqsave, or all");
+static char *baselines = "all";
+module_param(baselines, charp, 0444);
+MODULE_PARM_DESC(baselines, "which of floor_min,floor_slots,floor_full,midatlas,array,wide_array,xa_alloc_cyclic,xa_alloc,idr_cyclic,9p,ida,sbitmap_queue,sbitmap_get,rhashtable,cifs_smb1,cifs_smb2,spinlock,spinlock_irqsave, or all");
 
 static char *tests = "st,mt,pc,lookup,chase";
 module_param(tests, charp, 0444);
@@ -74,8 +74,8 @@ static unsigned int check_ms = 100;
 module_param(check_ms, uint, 0444);
 MODULE_PARM_DESC(check_ms, "how long reuse and full go on");
 
-static const struct bench_peer *const all_peers[] = {
-	&bench_f2, &bench_f3, &bench_f3_all,
+static const struct bench_baseline *const all_baselines[] = {
+	&bench_floor_min, &bench_floor_slots, &bench_floor_full,
 	&bench_midatlas,
 #ifdef BENCH_BEFORE
 	&bench_before,
@@ -93,7 +93,7 @@ static const struct bench_peer *const all_peers[] = {
  * @unit: of the results
  * @run: how
  * @pattern: what the threads do
- * @timed: it is repeated in each round, and lookup-only peers may take part
+ * @timed: it is repeated in each round, and lookup-only baselines may take part
  * @alone: by one thread
  * @full: the table is exactly full
  */
@@ -122,7 +122,7 @@ static const struct bench_test all_tests[] = {
 /**
  * struct bench_row - a line of the results
  * @test: what was measured
- * @peer: of whom
+ * @baseline: of whom
  * @c: under which conditions
  * @nr: how often
  * @disturbed: which of these are not to be trusted
@@ -131,7 +131,7 @@ static const struct bench_test all_tests[] = {
  */
 struct bench_row {
 	const struct bench_test *test;
-	const struct bench_peer *peer;
+	const struct bench_baseline *baseline;
 	struct bench_case c;
 	unsigned int nr;
 	DECLARE_BITMAP(disturbed, BENCH_MAX_ROUNDS);
@@ -185,43 +185,43 @@ static bool bench_all_known(const char *param, const char *list, unsigned int fo
 
 static bool bench_params_known(void)
 {
-	unsigned int i, nr_peers = 0, nr_tests = 0, nr_orders;
+	unsigned int i, nr_baselines = 0, nr_tests = 0, nr_orders;
 
-	for (i = 0; i < ARRAY_SIZE(all_peers); i++)
-		nr_peers += bench_listed(peers, all_peers[i]->name);
+	for (i = 0; i < ARRAY_SIZE(all_baselines); i++)
+		nr_baselines += bench_listed(baselines, all_baselines[i]->name);
 	for (i = 0; i < ARRAY_SIZE(all_tests); i++)
 		nr_tests += bench_listed(tests, all_tests[i].name);
 	nr_orders = bench_listed(orders, "random") + bench_listed(orders, "fifo");
-	return bench_all_known("peers", peers, nr_peers) &&
+	return bench_all_known("baselines", baselines, nr_baselines) &&
 	       bench_all_known("tests", tests, nr_tests) &&
 	       bench_all_known("orders", orders, nr_orders);
 }
 
-static bool bench_applies(const struct bench_test *test, const struct bench_peer *peer,
+static bool bench_applies(const struct bench_test *test, const struct bench_baseline *baseline,
 			  const struct bench_case *c)
 {
-	if (peer->deepest && c->depth > peer->deepest)
+	if (baseline->deepest && c->depth > baseline->deepest)
 		return false;
-	if (peer->lookup_only)
+	if (baseline->lookup_only)
 		return c->pattern == BENCH_LOOKUP || c->pattern == BENCH_CHASE;
 	/* What links the requests is in them, and not to be weighed. */
-	if (test->run == bench_memory && peer->linked)
+	if (test->run == bench_memory && baseline->linked)
 		return false;
-	if (test->full && (peer->unbounded || c->depth != c->max))
+	if (test->full && (baseline->unbounded || c->depth != c->max))
 		return false;
-	return test->timed || !peer->proposed;
+	return test->timed || !baseline->proposed;
 }
 
 static void bench_plan_case(const struct bench_test *test, const struct bench_case *c)
 {
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(all_peers); i++) {
-		if (!bench_listed(peers, all_peers[i]->name) ||
-		    !bench_applies(test, all_peers[i], c))
+	for (i = 0; i < ARRAY_SIZE(all_baselines); i++) {
+		if (!bench_listed(baselines, all_baselines[i]->name) ||
+		    !bench_applies(test, all_baselines[i], c))
 			continue;
 		rows[nr_rows++] = (struct bench_row){
-			.test = test, .peer = all_peers[i], .c = *c,
+			.test = test, .baseline = all_baselines[i], .c = *c,
 		};
 	}
 }
@@ -260,7 +260,7 @@ static int bench_plan(void)
 
 	if (!bench_params_known())
 		return -EINVAL;
-	rows = kvcalloc(2 * ARRAY_SIZE(all_tests) * nr_sizes * ARRAY_SIZE(all_peers),
+	rows = kvcalloc(2 * ARRAY_SIZE(all_tests) * nr_sizes * ARRAY_SIZE(all_baselines),
 			sizeof(*rows), GFP_KERNEL);
 	if (!rows)
 		return -ENOMEM;
@@ -275,7 +275,7 @@ static int bench_plan(void)
 	}
 	if (nr_rows)
 		return 0;
-	pr_err("nothing to do: no peer fits these tests and sizes\n");
+	pr_err("nothing to do: no baseline fits these tests and sizes\n");
 	return -EINVAL;
 }
 
@@ -295,10 +295,10 @@ static int bench_row_run(struct bench_row *row)
 	unsigned int i;
 	int err;
 
-	err = row->test->run(&row->c, row->peer, &sample);
+	err = row->test->run(&row->c, row->baseline, &sample);
 	if (err) {
 		pr_err("%s of %s with %u of %u in flight: error %d\n", row->test->name,
-		       row->peer->name, row->c.depth, row->c.max, err);
+		       row->baseline->name, row->c.depth, row->c.max, err);
 		return err;
 	}
 	row->cycles += sample.cycles;
@@ -380,7 +380,7 @@ DEFINE_SHOW_ATTRIBUTE(state);
 static void results_show_row(struct seq_file *m, const struct bench_row *row)
 {
 	seq_printf(m, "%s,%s,%s,%u,%u,%u,%s,%u,%u,%llu,%llu,%llu,%llu\n",
-		   row->test->name, row->peer->name, row->c.random ? "random" : "fifo",
+		   row->test->name, row->baseline->name, row->c.random ? "random" : "fifo",
 		   row->c.threads, row->c.max, row->c.depth, row->test->unit,
 		   row->nr, bench_row_disturbed(row), row->cycles, row->values[row->nr / 2],
 		   row->values[0], row->values[row->nr - 1]);
@@ -394,7 +394,7 @@ static int results_show(struct seq_file *m, void *unused)
 	/* Pairs with the release in bench_main(). */
 	if (!strcmp(smp_load_acquire(&state), "running"))
 		return 0;
-	seq_puts(m, "test,peer,order,threads,max,in_flight,unit,rounds,disturbed,cycles,median,least,most\n");
+	seq_puts(m, "test,baseline,order,threads,max,in_flight,unit,rounds,disturbed,cycles,median,least,most\n");
 	for (i = 0; i < nr_rows; i++)
 		if (rows[i].nr)
 			results_show_row(m, &rows[i]);

@@ -63,7 +63,7 @@ struct bench_thread {
 /**
  * struct bench_run - a measurement
  * @c: the case
- * @peer: the peer
+ * @baseline: the baseline
  * @table: its table
  * @used: the ids in flight, while the table is exactly full
  * @loads: one for each thread, or for each pair
@@ -77,7 +77,7 @@ struct bench_thread {
  */
 struct bench_run {
 	const struct bench_case *c;
-	const struct bench_peer *peer;
+	const struct bench_baseline *baseline;
 	void *table;
 	unsigned long *used;
 	struct bench_load *loads;
@@ -240,13 +240,13 @@ static void load_propose(struct bench_load *load, unsigned int first, unsigned i
 	}
 }
 
-static int load_fill(struct bench_load *load, const struct bench_peer *peer)
+static int load_fill(struct bench_load *load, const struct bench_baseline *baseline)
 {
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < load->depth; i++) {
-		err = peer->associate(load->table, &load->reqs[i], &load->ids[i]);
+		err = baseline->associate(load->table, &load->reqs[i], &load->ids[i]);
 		if (err)
 			return err;
 		if (load->used && test_and_set_bit(load->ids[i], load->used))
@@ -301,7 +301,7 @@ static bool load_in_flight(const struct bench_load *load, unsigned int i,
 	return i < in_ring + load->held;
 }
 
-static bool load_drain(const struct bench_load *load, const struct bench_peer *peer)
+static bool load_drain(const struct bench_load *load, const struct bench_baseline *baseline)
 {
 	struct bench_token token;
 	struct bench_req *req;
@@ -310,8 +310,8 @@ static bool load_drain(const struct bench_load *load, const struct bench_peer *p
 
 	for (i = 0; load_in_flight(load, i, &token); i++) {
 		req = &load->reqs[token.req];
-		ok &= peer->map(load->table, token.id) == req;
-		ok &= peer->dissociate(load->table, token.id, req) == req;
+		ok &= baseline->map(load->table, token.id) == req;
+		ok &= baseline->dissociate(load->table, token.id, req) == req;
 		cond_resched();
 	}
 	return ok;
@@ -329,7 +329,7 @@ static void thread_warm_up(struct bench_thread *thread)
 	unsigned int cycles;
 
 	for (cycles = 0; cycles < 2 * load->depth + 1000; cycles += 64) {
-		thread->ok &= thread->run->peer->churn(load, 64);
+		thread->ok &= thread->run->baseline->churn(load, 64);
 		cond_resched();
 		if (ktime_get_ns() > end)
 			break;
@@ -417,7 +417,7 @@ static void thread_run_alone(struct bench_thread *thread)
 
 static void thread_loop(struct bench_thread *thread)
 {
-	if (!thread->run->peer->lookup_only && !thread->run->used)
+	if (!thread->run->baseline->lookup_only && !thread->run->used)
 		thread_warm_up(thread);
 	thread_start(thread);
 	if (thread->run->c->threads == 1) {
@@ -495,9 +495,9 @@ static int thread_main(void *arg)
 {
 	struct bench_thread *thread = arg;
 
-	if (thread->loop == thread->run->peer->produce)
+	if (thread->loop == thread->run->baseline->produce)
 		thread_produce(thread);
-	else if (thread->loop == thread->run->peer->consume)
+	else if (thread->loop == thread->run->baseline->consume)
 		thread_consume(thread);
 	else
 		thread_loop(thread);
@@ -507,7 +507,7 @@ static int thread_main(void *arg)
 /* The table is exactly full but for what the threads have just dissociated. */
 static bool bench_full(struct bench_load *load, unsigned int cycles)
 {
-	const struct bench_peer *peer = load->peer;
+	const struct bench_baseline *baseline = load->baseline;
 	u64 state = load->order.state;
 	bool ok = true;
 	int err;
@@ -517,8 +517,8 @@ static bool bench_full(struct bench_load *load, unsigned int cycles)
 		struct bench_req *req = &load->reqs[i];
 
 		clear_bit(load->ids[i], load->used);
-		ok &= peer->dissociate(load->table, load->ids[i], req) == req;
-		while ((err = peer->associate(load->table, req, &load->ids[i])) == -ENOSPC)
+		ok &= baseline->dissociate(load->table, load->ids[i], req) == req;
+		while ((err = baseline->associate(load->table, req, &load->ids[i])) == -ENOSPC)
 			load->failed++;
 		ok &= !err && !test_and_set_bit(load->ids[i], load->used);
 	}
@@ -539,15 +539,15 @@ static bench_loop_fn *run_loop(const struct bench_run *run, unsigned int i)
 {
 	switch (run->c->pattern) {
 	case BENCH_PC:
-		return i % 2 ? run->peer->consume : run->peer->produce;
+		return i % 2 ? run->baseline->consume : run->baseline->produce;
 	case BENCH_LOOKUP:
-		return run->peer->lookup;
+		return run->baseline->lookup;
 	case BENCH_CHASE:
-		return run->peer->chase;
+		return run->baseline->chase;
 	case BENCH_FULL:
 		return bench_full;
 	default:
-		return run->peer->churn;
+		return run->baseline->churn;
 	}
 }
 
@@ -616,7 +616,7 @@ static const struct cpumask *load_cpu(const struct bench_run *run, unsigned int 
 }
 
 /*
- * Each load is filled on its own CPU.  A peer may have a hint for each CPU, and two
+ * Each load is filled on its own CPU.  A baseline may have a hint for each CPU, and two
  * that begin at one place stay there.
  */
 static int run_fill(struct bench_run *run)
@@ -628,14 +628,14 @@ static int run_fill(struct bench_run *run)
 		struct bench_load *load = &run->loads[i];
 
 		load->table = run->table;
-		load->peer = run->peer;
+		load->baseline = run->baseline;
 		load->used = run->used;
 		load->order = (struct bench_order){
 			.state = run->c->random ? i : 0,
 			.below = load->depth,
 			.random = run->c->random,
 		};
-		if (run->peer->spread)
+		if (run->baseline->spread)
 			load_propose(load, run_first_id(run, i),
 				     min(run->c->max / run->c->depth, 2));
 		else
@@ -643,7 +643,7 @@ static int run_fill(struct bench_run *run)
 		err = set_cpus_allowed_ptr(current, load_cpu(run, i));
 		if (err)
 			return err;
-		err = load_fill(load, run->peer);
+		err = load_fill(load, run->baseline);
 		if (err)
 			return err;
 		if (run_has_pairs(run))
@@ -659,7 +659,7 @@ static bool run_is_full(struct bench_run *run)
 	u32 id = 0;
 
 	return bitmap_weight(run->used, BENCH_IDS) == run->c->max &&
-	       run->peer->associate(run->table, &req, &id) != 0;
+	       run->baseline->associate(run->table, &req, &id) != 0;
 }
 
 static int run_verdict(struct bench_run *run)
@@ -670,7 +670,7 @@ static int run_verdict(struct bench_run *run)
 	if (run->used)
 		ok &= run_is_full(run);
 	for (i = 0; i < run->nr_loads; i++)
-		ok &= load_drain(&run->loads[i], run->peer);
+		ok &= load_drain(&run->loads[i], run->baseline);
 	for (i = 0; i < run->c->threads; i++)
 		ok &= run->threads[i].ok;
 	return ok ? 0 : -EBADMSG;
@@ -703,7 +703,7 @@ static unsigned int run_depth(const struct bench_run *run, unsigned int i)
 /*
  * Some addresses do not get on with each other: one place in ten costs a tenth more, as
  * long as the table is there, and an allocator likes to give what it was last given back.
- * A peer shall not have such a place in all rounds.
+ * A baseline shall not have such a place in all rounds.
  */
 static void run_move(struct bench_run *run)
 {
@@ -750,17 +750,17 @@ static void run_free(struct bench_run *run)
 	free_percpu(run->percpu_gap);
 }
 
-/* Measures one peer once. */
-int bench_measure(const struct bench_case *c, const struct bench_peer *peer,
+/* Measures one baseline once. */
+int bench_measure(const struct bench_case *c, const struct bench_baseline *baseline,
 		  struct bench_sample *sample)
 {
-	struct bench_run run = { .c = c, .peer = peer };
+	struct bench_run run = { .c = c, .baseline = baseline };
 	int err;
 
 	err = run_alloc(&run);
 	if (err)
 		goto out;
-	run.table = peer->create(c->max);
+	run.table = baseline->create(c->max);
 	if (IS_ERR(run.table)) {
 		err = PTR_ERR(run.table);
 		goto out;
@@ -772,7 +772,7 @@ int bench_measure(const struct bench_case *c, const struct bench_peer *peer,
 		err = run_verdict(&run);
 	if (!err)
 		run_result(&run, sample);
-	peer->destroy(run.table);
+	baseline->destroy(run.table);
 out:
 	run_free(&run);
 	return err;

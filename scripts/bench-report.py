@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """bench-report.py DIR: makes tables, plots and a verdict out of a benchmark.
 
-Reads results.csv and venue in DIR.  Prints the tables and, for each bar, by how
+Reads results.csv and setup in DIR.  Prints the tables and, for each target, by how
 much it is met or missed.  Writes to DIR results.json (all of it), tables.md,
-bars.txt, venue.rst, a wide .csv for each table, and plots as .svg.
+targets.txt, setup.rst, a wide .csv for each table, and plots as .svg.
 """
 
 import csv
@@ -14,9 +14,9 @@ import sys
 from pathlib import Path
 
 TITLES = {
-    "f2": "f2, the floor",
-    "f3": "f3, the floor with such slots",
-    "f3_all": "the same, with all that is to be asked",
+    "floor_min": "floor_min, the floor",
+    "floor_slots": "floor_slots, the floor with such slots",
+    "floor_full": "the same, with all that is to be asked",
     "midatlas": "midatlas",
     "before": "midatlas before",
     "array": "bare RCU array",
@@ -36,19 +36,19 @@ TITLES = {
 }
 
 # Without the variants of midatlas and of the floor, which would hide their curves
-PEERS = [peer for peer in TITLES
-         if peer not in ("before", "f3_all")]
+BASELINES = [baseline for baseline in TITLES
+         if baseline not in ("before", "floor_full")]
 
-# Test and order of retirement, title, what the peers are compared with
+# Test and order of retirement, title, what the baselines are compared with
 TABLES = [
-    ("st", "random", "ST: one thread associates, maps and dissociates", "f2"),
-    ("mt", "random", "MT: two threads on one table", "f2"),
-    ("pc", "fifo", "PC: one thread associates, the other maps and dissociates", "f2"),
+    ("st", "random", "ST: one thread associates, maps and dissociates", "floor_min"),
+    ("mt", "random", "MT: two threads on one table", "floor_min"),
+    ("pc", "fifo", "PC: one thread associates, the other maps and dissociates", "floor_min"),
     ("lookup", "random", "Lookup, throughput", "array"),
     ("chase", "random", "Lookup, each after the one before", "array"),
-    ("st", "fifo", "ST, retired in order", "f2"),
-    ("mt", "fifo", "MT, retired in order", "f2"),
-    ("pc", "random", "PC, retired in random order", "f2"),
+    ("st", "fifo", "ST, retired in order", "floor_min"),
+    ("mt", "fifo", "MT, retired in order", "floor_min"),
+    ("pc", "random", "PC, retired in random order", "floor_min"),
 ]
 
 NEARLY_FULL = 0.99
@@ -56,7 +56,7 @@ SPARE = 0.75
 
 
 class Results:
-    """The medians by test, order, peer, and (maximum, in flight)."""
+    """The medians by test, order, baseline, and (maximum, in flight)."""
 
     def __init__(self, path):
         with open(path, newline="") as lines:
@@ -67,7 +67,7 @@ class Results:
                            "cycles", "median", "least", "most"):
                 row[column] = int(row[column])
             size = (row["max"], row["in_flight"])
-            key = (row["test"], row["order"], row["peer"])
+            key = (row["test"], row["order"], row["baseline"])
             # A longer run of the same replaces the shorter one before it.
             self.value.setdefault(key, {})[size] = row["median"]
 
@@ -76,12 +76,12 @@ class Results:
                  if (t, o) == (test, order) for size in values}
         return sorted(found)
 
-    def get(self, test, order, peer, size):
-        return self.value.get((test, order, peer), {}).get(size)
+    def get(self, test, order, baseline, size):
+        return self.value.get((test, order, baseline), {}).get(size)
 
     def ratio(self, test, order, size, of, to):
         """How many times as much as @to is @of?  None if either is not known."""
-        a, b = (self.get(test, order, peer, size) for peer in (of, to))
+        a, b = (self.get(test, order, baseline, size) for baseline in (of, to))
         return a / b if a and b else None
 
 
@@ -90,20 +90,20 @@ def number(value):
 
 
 def table(results, test, order, base):
-    """A header and a row for each peer: ns, times @base, times midatlas."""
+    """A header and a row for each baseline: ns, times @base, times midatlas."""
     sizes = results.sizes(test, order)
     yield ["in flight / maximum"] + [f"{n} / {m}" for m, n in sizes]
-    for peer, title in TITLES.items():
+    for baseline, title in TITLES.items():
         cells = []
         for size in sizes:
-            value = results.get(test, order, peer, size)
+            value = results.get(test, order, baseline, size)
             if value is None:
                 cells.append("-")
                 continue
             cell = number(value / 1000)
             for other in (base, "midatlas"):
-                ratio = results.ratio(test, order, size, peer, other)
-                cell += f" · {ratio:.2f}" if ratio and peer != other else " · 1"
+                ratio = results.ratio(test, order, size, baseline, other)
+                cell += f" · {ratio:.2f}" if ratio and baseline != other else " · 1"
             cells.append(cell)
         if set(cells) != {"-"}:
             yield [title] + cells
@@ -112,8 +112,8 @@ def table(results, test, order, base):
 def plain_table(results, test):
     sizes = results.sizes(test, "random")
     yield ["in flight / maximum"] + [f"{n} / {m}" for m, n in sizes]
-    for peer, title in TITLES.items():
-        values = [results.get(test, "random", peer, size) for size in sizes]
+    for baseline, title in TITLES.items():
+        values = [results.get(test, "random", baseline, size) for size in sizes]
         if any(value is not None for value in values):
             yield [title] + ["-" if value is None else str(value) for value in values]
 
@@ -138,14 +138,14 @@ def new_before(results):
             for size in results.sizes(test, order):
                 ratio = results.ratio(test, order, size, "midatlas", "before")
                 if ratio:
-                    new, before = (results.get(test, order, peer, size) / 1000
-                                   for peer in ("midatlas", "before"))
+                    new, before = (results.get(test, order, baseline, size) / 1000
+                                   for baseline in ("midatlas", "before"))
                     rows.append((ratio, test, order, size, new, before))
     for ratio, test, order, (most, depth), new, before in sorted(rows, reverse=True):
         yield [f"{ratio:.2f}", test, order, f"{depth} / {most}", number(new), number(before)]
 
 
-class Bars:
+class Targets:
     """What was demanded, and what came of it."""
 
     def __init__(self, results):
@@ -153,7 +153,7 @@ class Bars:
         self.lines = []
         self.last = None
 
-    def add(self, number_of_bar, text, limit, cases, least=False):
+    def add(self, number_of_target, text, limit, cases, least=False):
         """@cases: (what came out, where); all at most @limit, or at least."""
         cases = [(value, where) for value, where in cases if value is not None]
         self.last = None
@@ -162,7 +162,7 @@ class Bars:
         value, where = (min if least else max)(cases)
         met = self.meets(value, limit, least)
         by = abs(value / limit - 1) * 100 if limit else value
-        self.last = {"bar": number_of_bar, "text": text, "met": met,
+        self.last = {"target": number_of_target, "text": text, "met": met,
                      "limit": limit, "value": round(value, 3), "where": where,
                      "by_percent": round(by, 1), "note": "", "possible": True}
         self.lines.append(self.last)
@@ -172,14 +172,14 @@ class Bars:
         return value >= limit if least else value <= limit
 
     def at_best(self, ratios, least, text):
-        """If the last bar was missed: how close comes what costs the least?"""
+        """If the last target was missed: how close comes what costs the least?"""
         ratios = [ratio for ratio, _ in ratios if ratio]
-        bar = self.last
-        if not ratios or not bar or bar["met"]:
+        target = self.last
+        if not ratios or not target or target["met"]:
             return
         best = (min if least else max)(ratios)
-        bar["note"] += f"; {text} {best:.2f}x"
-        bar["possible"] &= self.meets(best, bar["limit"], least)
+        target["note"] += f"; {text} {best:.2f}x"
+        target["possible"] &= self.meets(best, target["limit"], least)
 
     def ratios(self, test, order, of, to, keep=lambda size: True):
         """Of all sizes but exactly full, where what is demanded is no speed"""
@@ -192,11 +192,11 @@ class Bars:
         for line in self.lines:
             verdict = "met" if line["met"] else "MISSED"
             by = f" by {line['by_percent']:g} %" if line["limit"] else ""
-            yield (f"bar {line['bar']}  {line['text']:52} {verdict + by:18} "
+            yield (f"target {line['target']}  {line['text']:52} {verdict + by:18} "
                    f"{line['value']:g}, {line['where']}{line['note']}")
         missed = [line for line in self.lines if not line["met"]]
         possible = sum(line["possible"] for line in missed)
-        yield (f"{len(self.lines) - len(missed)} of {len(self.lines)} bars met; {len(missed)} missed, "
+        yield (f"{len(self.lines) - len(missed)} of {len(self.lines)} targets met; {len(missed)} missed, "
                f"of which {len(missed) - possible} by what costs the least, too")
 
 
@@ -205,32 +205,32 @@ def fullness(size):
 
 
 def judge(results, cpus):
-    bars = Bars(results)
+    targets = Targets(results)
     full = lambda size: fullness(size) > NEARLY_FULL
     some = lambda size: size[1] >= 50
 
     def all_asked(test, order, of, to, keep):
-        """f3_all's CPUs walk through all of a table, and only in a large one apart."""
+        """floor_full's CPUs walk through all of a table, and only in a large one apart."""
         apart = lambda size: keep(size) and (test == "st" or size[0] > 4096)
-        return bars.ratios(test, order, of, to, apart) if test in ("st", "mt") else []
+        return targets.ratios(test, order, of, to, apart) if test in ("st", "mt") else []
 
-    def against(number_of_bar, test, order, peer, limit, keep=lambda size: True):
+    def against(number_of_target, test, order, baseline, limit, keep=lambda size: True):
         name = {"st": "ST", "mt": "MT", "pc": "PC", "lookup": "lookup"}[test]
-        bars.add(number_of_bar, f"{name}: at least {limit:g}x faster than {peer}", limit,
-                 bars.ratios(test, order, peer, "midatlas", keep), least=True)
-        bars.at_best(all_asked(test, order, peer, "f3_all", keep), True, "f3_all itself:")
-        for least in ("f2", "f3"):
-            bars.at_best(bars.ratios(test, order, peer, least, keep), True, f"{least} itself:")
+        targets.add(number_of_target, f"{name}: at least {limit:g}x faster than {baseline}", limit,
+                 targets.ratios(test, order, baseline, "midatlas", keep), least=True)
+        targets.at_best(all_asked(test, order, baseline, "floor_full", keep), True, "floor_full itself:")
+        for least in ("floor_min", "floor_slots"):
+            targets.at_best(targets.ratios(test, order, baseline, least, keep), True, f"{least} itself:")
 
-    def floor(number_of_bar, test, order, limit, text, keep, to="f2"):
-        bars.add(number_of_bar, f"{text}: at most {limit:g}x {to}", limit,
-                 bars.ratios(test, order, "midatlas", to, keep))
-        bars.at_best(bars.ratios(test, order, "f3", to, keep), False, "f3 itself:")
-        bars.at_best(all_asked(test, order, "f3_all", to, keep), False, "f3_all itself:")
+    def floor(number_of_target, test, order, limit, text, keep, to="floor_min"):
+        targets.add(number_of_target, f"{text}: at most {limit:g}x {to}", limit,
+                 targets.ratios(test, order, "midatlas", to, keep))
+        targets.at_best(targets.ratios(test, order, "floor_slots", to, keep), False, "floor_slots itself:")
+        targets.at_best(all_asked(test, order, "floor_full", to, keep), False, "floor_full itself:")
 
     def lookup(test, limit, text):
         floor(4, test, "random", limit, text, lambda size: True, "array")
-        bars.at_best(bars.ratios(test, "random", "wide_array", "array"), False,
+        targets.at_best(targets.ratios(test, "random", "wide_array", "array"), False,
                      "an array of slots as wide, every other in use:")
 
     floor(1, "st", "random", 2.0, "ST", lambda size: not full(size))
@@ -244,12 +244,12 @@ def judge(results, cpus):
     lookup("lookup", 1.5, "lookup, throughput")
     lookup("chase", 1.5, "lookup, latency")
     against(4, "lookup", "random", "xa_alloc_cyclic", 2)
-    for peer, limits in {"xa_alloc_cyclic": (4, 20, 10), "idr_cyclic": (3, 20, 10),
+    for baseline, limits in {"xa_alloc_cyclic": (4, 20, 10), "idr_cyclic": (3, 20, 10),
                          "9p": (4, 20, 12), "sbitmap_queue": (1.4, 1.5, 1.7),
                          "sbitmap_get": (1.2, 1.2, 1.2)}.items():
-        against(5, "st", "random", peer, limits[0])
-        against(5, "mt", "random", peer, limits[1])
-        against(5, "pc", "fifo", peer, limits[2], some)
+        against(5, "st", "random", baseline, limits[0])
+        against(5, "mt", "random", baseline, limits[1])
+        against(5, "pc", "fifo", baseline, limits[2], some)
     against(5, "st", "random", "cifs_smb1", 200, lambda size: size[1] == 1000)
     against(5, "st", "random", "cifs_smb2", 80, lambda size: size[1] == 1000)
 
@@ -258,24 +258,24 @@ def judge(results, cpus):
         small, large = (results.get("st", "random", "midatlas", (most, depth))
                         for most in (4096, 65535))
         flat.append((large / small if small and large else None, f"{depth} in flight"))
-    bars.add(6, "flat: maximum 65,535 at most 1.2x 4096", 1.2, flat)
+    targets.add(6, "flat: maximum 65,535 at most 1.2x 4096", 1.2, flat)
     few, many = (results.get("st", "random", "midatlas", (65535, depth)) for depth in (50, 4096))
-    bars.add(6, "flat: 4096 in flight at most 1.3x 50", 1.3,
+    targets.add(6, "flat: 4096 in flight at most 1.3x 50", 1.3,
              [(many / few if few and many else None, "maximum 65,535")])
 
     memory = results.value.get(("memory", "random", "midatlas"), {})
-    bars.add(7, "memory: at most 17 bytes a slot + 1 KiB + 64 a CPU", 1.0,
+    targets.add(7, "memory: at most 17 bytes a slot + 1 KiB + 64 a CPU", 1.0,
              [(value / (17 * size[0] + 1024 + 64 * cpus), f"maximum {size[0]}")
               for size, value in memory.items()])
-    bars.add(7, "memory: 50 MIDs in at most 2 KiB", 2048,
+    targets.add(7, "memory: 50 MIDs in at most 2 KiB", 2048,
              [(memory.get((50, 50)), "maximum 50")])
 
     for test, text in (("full", "exactly full: no associate fails"),
                        ("one_free", "one MID free: any CPU gets it in one call")):
-        rows = [row for row in results.rows if (row["test"], row["peer"]) == (test, "midatlas")]
-        bars.add(8, text, 0, [(row["median"], f"in {row['cycles']:,} cycles, maximum {row['max']}")
+        rows = [row for row in results.rows if (row["test"], row["baseline"]) == (test, "midatlas")]
+        targets.add(8, text, 0, [(row["median"], f"in {row['cycles']:,} cycles, maximum {row['max']}")
                               for row in rows])
-    return bars
+    return targets
 
 
 def gnuplot(script, out):
@@ -289,24 +289,24 @@ set ylabel 'ns for a cycle'
     subprocess.run(["gnuplot"], input=common + script, text=True, check=True)
 
 
-def style(peer):
-    if peer == "midatlas":
+def style(baseline):
+    if baseline == "midatlas":
         return "lc rgb '#c00000' lw 3 pt 7"
-    if peer == "f2":
+    if baseline == "floor_min":
         return "lc rgb 'black' lw 2 dt 2 pt 6"
-    others = [name for name in TITLES if name not in ("midatlas", "f2")]
-    return f"lt {others.index(peer) + 1} pt {others.index(peer) + 1}"
+    others = [name for name in TITLES if name not in ("midatlas", "floor_min")]
+    return f"lt {others.index(baseline) + 1} pt {others.index(baseline) + 1}"
 
 
 def plot_depths(results, test, order, title, out):
     """Cost against depth; of the sizes with one depth, that of the largest maximum"""
     sizes = {depth: (most, depth) for most, depth in results.sizes(test, order) if most != depth}
     curves, data = [], []
-    for peer in PEERS:
-        points = [(depth, results.get(test, order, peer, sizes[depth])) for depth in sorted(sizes)]
+    for baseline in BASELINES:
+        points = [(depth, results.get(test, order, baseline, sizes[depth])) for depth in sorted(sizes)]
         points = [f"{depth} {value / 1000}" for depth, value in points if value]
         if points:
-            curves.append(f"'-' title \"{TITLES[peer]}\" with linespoints {style(peer)}")
+            curves.append(f"'-' title \"{TITLES[baseline]}\" with linespoints {style(baseline)}")
             data.append("\n".join(points) + "\ne\n")
     if curves:
         gnuplot(f'set title "{title}"\nset logscale x\nset xlabel "requests in flight"\n'
@@ -318,21 +318,21 @@ def plot_patterns(results, out):
     size = (4096, 1000)
     patterns = [("st", "random"), ("mt", "random"), ("pc", "fifo")]
     rows = []
-    for peer in PEERS:
-        values = [results.get(test, order, peer, size) for test, order in patterns]
+    for baseline in BASELINES:
+        values = [results.get(test, order, baseline, size) for test, order in patterns]
         if all(values):
-            rows.append(f'"{TITLES[peer]}" ' + " ".join(str(value / 1000) for value in values))
+            rows.append(f'"{TITLES[baseline]}" ' + " ".join(str(value / 1000) for value in values))
     if not rows:
         return
     data = "\n".join(rows) + "\ne\n"
-    bars = ", ".join(f"'-' using {i + 2}:xtic(1) title '{name}'"
+    targets = ", ".join(f"'-' using {i + 2}:xtic(1) title '{name}'"
                      for i, name in enumerate(("one thread", "two threads", "pair")))
     gnuplot('set title "1000 of 4096 in flight"\nset style data histogram\n'
             "set style fill solid border -1\nset xtics rotate by -40\nset boxwidth 0.9\n"
-            f"set rmargin 12\nset key top left\nplot {bars}\n" + data * 3, out)
+            f"set rmargin 12\nset key top left\nplot {targets}\n" + data * 3, out)
 
 
-def read_venue(path):
+def read_setup(path):
     return dict(line.rstrip("\n").split(" ", 1) for line in open(path) if " " in line)
 
 
@@ -361,28 +361,28 @@ def tables(results, out):
 
 def main():
     if len(sys.argv) != 2 or not Path(sys.argv[1], "results.csv").exists():
-        sys.exit("bench-report.py: give the folder with the results.csv of a run of bench.sh")
+        sys.exit("bench-report.py: give the directory with the results.csv of a run of bench.sh")
     out = Path(sys.argv[1])
     results = Results(out / "results.csv")
-    venue = read_venue(out / "venue")
-    bars = judge(results, int(venue.get("cpus", 2)))
+    setup = read_setup(out / "setup")
+    targets = judge(results, int(setup.get("cpus", 2)))
 
     timed = [row for row in results.rows if row["unit"] == "ps"]
     disturbed = sum(row["disturbed"] for row in timed) / max(1, sum(row["rounds"] for row in timed))
-    venue["disturbed"] = f"{disturbed:.1%} of the measurements, after repetition"
-    text = [f"{key}: {value}" for key, value in venue.items()]
+    setup["disturbed"] = f"{disturbed:.1%} of the measurements, after repetition"
+    text = [f"{key}: {value}" for key, value in setup.items()]
     text += list(tables(results, out))
     (out / "tables.md").write_text("\n".join(text) + "\n")
     rows = list(new_before(results))
     if len(rows) > 1:
         write_csv(out / "before.csv", rows)
         text += ["\nThis commit against the one before, worst first\n"] + list(markdown(rows))
-    text += [""] + list(bars.text())
-    (out / "bars.txt").write_text("\n".join(bars.text()) + "\n")
-    (out / "venue.rst").write_text(".. SPDX-License-Identifier: GPL-2.0\n\n" + "".join(
-        f":{key}: {value}\n" for key, value in venue.items()))
+    text += [""] + list(targets.text())
+    (out / "targets.txt").write_text("\n".join(targets.text()) + "\n")
+    (out / "setup.rst").write_text(".. SPDX-License-Identifier: GPL-2.0\n\n" + "".join(
+        f":{key}: {value}\n" for key, value in setup.items()))
     (out / "results.json").write_text(json.dumps(
-        {"venue": venue, "bars": bars.lines, "results": results.rows}, indent=1) + "\n")
+        {"setup": setup, "targets": targets.lines, "results": results.rows}, indent=1) + "\n")
     print("\n".join(text))
 
     for test, order, title, _ in TABLES[:3]:

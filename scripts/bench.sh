@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Measures the atlas and its peers in a UML kernel of the benchmark's own, and
-# prints tables and what became of each bar.
+# Measures the atlas and its baselines in a UML kernel of the benchmark's own, and
+# prints tables and whether each target is met.
 #
 # MODE=quick (the default), full, or smoke (are all results right? speed does not
 # matter, so the kernel is that of "make check"). OUT=DIR is where the results go.
@@ -32,8 +32,8 @@ phases() {
 	quick)
 		echo "tests=st,mt,pc orders=all ms=3 sizes=$all"
 		echo "tests=lookup,chase orders=random ms=2 sizes=64/50,$main"
-		echo "tests=memory,reuse check_ms=50 sizes=50/50,$reuse,65535/65535 peers=midatlas,xa_alloc_cyclic,spinlock"
-		echo "tests=full,one_free check_ms=1000 sizes=$full peers=midatlas"
+		echo "tests=memory,reuse check_ms=50 sizes=50/50,$reuse,65535/65535 baselines=midatlas,xa_alloc_cyclic,spinlock"
+		echo "tests=full,one_free check_ms=1000 sizes=$full baselines=midatlas"
 		;;
 	full)
 		echo "tests=st orders=all ms=10 sizes=$all"
@@ -42,7 +42,7 @@ phases() {
 		echo "tests=lookup,chase orders=random ms=10 sizes=$all"
 		echo "tests=memory,reuse check_ms=200 sizes=50/50,$all"
 		echo "tests=full,one_free check_ms=500 sizes=$full"
-		echo "tests=full check_ms=60000 sizes=$full peers=midatlas"
+		echo "tests=full check_ms=60000 sizes=$full baselines=midatlas"
 		;;
 	*) die "MODE=$mode: give quick, full or smoke" ;;
 	esac
@@ -60,9 +60,9 @@ before() {
 	git -C "$top" ls-tree --name-only "$commit" | grep -x '.*\.h\|atlas\|midatlas\.c' |
 		xargs git -C "$top" archive "$commit" -- | tar -x -C "$2"
 	mv "$2/midatlas.c" "$2/midatlas_before.c"
-	sed 's/\<BENCH_PEER(midatlas, "midatlas"/BENCH_PEER(before, "before"/
+	sed 's/\<BENCH_BASELINE(midatlas, "midatlas"/BENCH_BASELINE(before, "before"/
 		s/\<midatlas_/before_/g; s|"../../midatlas.h"|"midatlas.h"|' \
-		"$top/bench/peers/midatlas.c" >"$2/peer.c"
+		"$top/bench/peers/midatlas.c" >"$2/baseline.c"
 	find "$2" -name '*.[ch]' -exec sed -i 's/\<mid_atlas_/before_atlas_/g
 		s/^#define TRACE_SYSTEM .*/#define TRACE_SYSTEM midatlas_before/' {} +
 	cat >"$2/Kbuild" <<-'END'
@@ -74,7 +74,7 @@ before() {
 
 # Whatever a phase measures, "before" is measured, too.
 only() {
-	sed -E "${only:+s/ peers=[^ ]*//; s/$/ peers=$only/; }${before:+s/( peers=[^ ]*)/\1,before/}"
+	sed -E "${only:+s/ baselines=[^ ]*//; s/$/ baselines=$only/; }${before:+s/( baselines=[^ ]*)/\1,before/}"
 }
 
 # Before all others who want its cores, if we may
@@ -109,7 +109,7 @@ measure() {
 }
 
 # Where it was measured: KEY VALUE by line
-venue() {
+setup() {
 	echo "cpu $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
 	echo "host_kernel $(uname -r)"
 	echo "host_cpus $(nproc)"
@@ -136,15 +136,15 @@ if [ -n "$before" ]; then
 else
 	build_modules "$kernel"
 fi
-[ -e "$work/bench/midatlas_bench.ko" ] || die "the kernel in $kernel has no sbitmap, which two of the peers are"
+[ -e "$work/bench/midatlas_bench.ko" ] || die "the kernel in $kernel has no sbitmap, which two of the baselines are"
 
 measure
-venue >"$work/venue"
+setup >"$work/setup"
 if [ "$mode" = smoke ]; then
 	say "$(($(wc -l <"$work/results.csv") - 1)) results, all of them right"
 	exit
 fi
 mkdir -p "$out"
-cp "$work/results.csv" "$work/venue" "$out/"
+cp "$work/results.csv" "$work/setup" "$out/"
 "$top/scripts/bench-report.py" "$out"
 say "results, tables and plots are in $out"

@@ -71,7 +71,7 @@ static struct bench_req *array_dissociate(void *table, u32 id, struct bench_req 
 }
 
 #ifdef ARRAY_WIDE
-BENCH_PEER(array, "wide_array", .proposed = true, .spread = true, .lookup_only = true);
+BENCH_BASELINE(array, "wide_array", .proposed = true, .spread = true, .lookup_only = true);
 #else
-BENCH_PEER(array, "array", .proposed = true, .lookup_only = true);
+BENCH_BASELINE(array, "array", .proposed = true, .lookup_only = true);
 #endif

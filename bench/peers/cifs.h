@@ -5,7 +5,7 @@
  * __smb2_find_mid()), and the one that was found takes itself out of the list
  * (dequeue_mid())
  *
- * The reference that they take on the request is left out, since no other peer
+ * The reference that they take on the request is left out, since no other baseline
  * takes one.
  */
 #ifndef _MIDATLAS_BENCH_CIFS_H

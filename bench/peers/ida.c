@@ -67,4 +67,4 @@ static struct bench_req *ida_array_dissociate(void *table, u32 id, struct bench_
 	return req;
 }
 
-BENCH_PEER(ida_array, "ida");
+BENCH_BASELINE(ida_array, "ida");

@@ -70,4 +70,4 @@ static struct bench_req *idr_cyclic_dissociate(void *table, u32 id, struct bench
 	return req;
 }
 
-BENCH_PEER(idr_cyclic, "idr_cyclic");
+BENCH_BASELINE(idr_cyclic, "idr_cyclic");

@@ -30,4 +30,4 @@ static struct bench_req *midatlas_dissociate(void *table, u32 id, struct bench_r
 	return mid_atlas_dissociate(table, id);
 }
 
-BENCH_PEER(midatlas, "midatlas");
+BENCH_BASELINE(midatlas, "midatlas");

@@ -4,7 +4,7 @@
  * under a spinlock with interrupts off
  *
  * 9p counts references of its requests, too.  That is left out here, since no
- * other peer does it.
+ * other baseline does it.
  */
 #include <linux/err.h>
 #include <linux/idr.h>
@@ -79,4 +79,4 @@ static struct bench_req *ninep_dissociate(void *table, u32 id, struct bench_req 
 	return req;
 }
 
-BENCH_PEER(ninep, "9p");
+BENCH_BASELINE(ninep, "9p");

@@ -83,4 +83,4 @@ static struct bench_req *rht_dissociate(void *table, u32 id, struct bench_req *f
 	return rhashtable_remove_fast(&t->ht, &node->head, rht_params) ? NULL : found;
 }
 
-BENCH_PEER(rht, "rhashtable", .linked = true, .unbounded = true);
+BENCH_BASELINE(rht, "rhashtable", .linked = true, .unbounded = true);

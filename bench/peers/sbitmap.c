@@ -73,4 +73,4 @@ static struct bench_req *sbget_dissociate(void *table, u32 id, struct bench_req 
 	return req;
 }
 
-BENCH_PEER(sbget, "sbitmap_get");
+BENCH_BASELINE(sbget, "sbitmap_get");

@@ -80,4 +80,4 @@ static struct bench_req *sbq_dissociate(void *table, u32 id, struct bench_req *f
 	return req;
 }
 
-BENCH_PEER(sbq, "sbitmap_queue");
+BENCH_BASELINE(sbq, "sbitmap_queue");

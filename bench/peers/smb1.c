@@ -68,4 +68,4 @@ static struct bench_req *smb1_dissociate(void *table, u32 id, struct bench_req *
 	return cifs_dequeue(table, found);
 }
 
-BENCH_PEER(smb1, "cifs_smb1", .deepest = 4096, .linked = true, .unbounded = true);
+BENCH_BASELINE(smb1, "cifs_smb1", .deepest = 4096, .linked = true, .unbounded = true);

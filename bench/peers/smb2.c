@@ -31,4 +31,4 @@ static struct bench_req *smb2_dissociate(void *table, u32 id, struct bench_req *
 	return cifs_dequeue(table, found);
 }
 
-BENCH_PEER(smb2, "cifs_smb2", .deepest = 4096, .linked = true, .unbounded = true);
+BENCH_BASELINE(smb2, "cifs_smb2", .deepest = 4096, .linked = true, .unbounded = true);

@@ -103,7 +103,7 @@ static noinline struct bench_req *spinlock_dissociate(void *table, u32 id, struc
 	return req;
 }
 
-BENCH_PEER(spinlock, "spinlock");
+BENCH_BASELINE(spinlock, "spinlock");
 
 #define spinlock_irq_create		spinlock_create
 #define spinlock_irq_destroy	spinlock_destroy
@@ -134,4 +134,4 @@ static noinline struct bench_req *spinlock_irq_dissociate(void *table, u32 id,
 	return req;
 }
 
-BENCH_PEER(spinlock_irq, "spinlock_irqsave");
+BENCH_BASELINE(spinlock_irq, "spinlock_irqsave");

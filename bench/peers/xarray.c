@@ -51,7 +51,7 @@ static int xarray_associate(void *table, struct bench_req *req, u32 *id)
 	return xa_alloc(&t->xa, id, req, t->limit, GFP_KERNEL);
 }
 
-BENCH_PEER(xarray, "xa_alloc");
+BENCH_BASELINE(xarray, "xa_alloc");
 
 #define xarray_cyclic_create		xarray_create
 #define xarray_cyclic_destroy		xarray_destroy
@@ -68,4 +68,4 @@ static int xarray_cyclic_associate(void *table, struct bench_req *req, u32 *id)
 	return min(err, 0);
 }
 
-BENCH_PEER(xarray_cyclic, "xa_alloc_cyclic");
+BENCH_BASELINE(xarray_cyclic, "xa_alloc_cyclic");
