@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a baseline is, and what is measured of it
+ * Baselines, cases and results
  *
- * A *baseline* is one way to give requests in flight an id.  Its file in peers/ has
- * five functions and a BENCH_BASELINE() line, which compiles the loops of loop.h
- * around them: what is measured calls the baseline directly, and nobody pays for
- * this interface.
+ * A *baseline* is one way to give requests in flight an id: the atlas, another allocator
+ * of the kernel, or a lower bound. Its file in peers/ has five functions and a
+ * BENCH_BASELINE() line, which compiles the loops of loop.h around them. The measured
+ * loops call the baseline directly, so this interface costs nothing.
  */
 #ifndef _MIDATLAS_BENCH_H
 #define _MIDATLAS_BENCH_H
@@ -16,14 +16,14 @@
 #include <linux/types.h>
 
 /**
- * struct bench_req - a request, the context that baselines give an id
- * @node: where a baseline that links its requests has its members
+ * struct bench_req - a request, which a baseline gives an id
+ * @node: space for the members of a baseline that links its requests
  */
 struct bench_req {
 	u64 node[8];
 } ____cacheline_aligned;
 
-/* The baseline's part of a request, and back */
+/* Converts between a request and the baseline's part of it. */
 #define bench_req_node(req, type)					\
 ({									\
 	BUILD_BUG_ON(sizeof(type) > sizeof((req)->node));		\
@@ -34,30 +34,30 @@ struct bench_req {
 
 struct bench_load;
 
-/* Runs so many cycles; false if a result was wrong. */
+/* Runs @cycles cycles; false if a result was wrong. */
 typedef bool bench_loop_fn(struct bench_load *load, unsigned int cycles);
 
 /**
  * struct bench_baseline - one way to give requests in flight an id
- * @name: what the results call it
- * @deepest: with more in flight than this it takes too long; 0 if never
- * @proposed: it takes the id that the load proposes and knows to be free
- * @spread: it is proposed every other id, if there are so many
- * @lookup_only: nothing but its lookups is worth measuring
- * @unbounded: it does not keep the maximum
- * @linked: it links the requests: one of them cannot be in two tables
- * @create: a table for at most @max requests in flight, or an ERR_PTR
- * @destroy: frees a table, whatever is in it
- * @associate: stores the id of @req in @id, which has another one or 0 before, or fails
- *	with an errno
- * @map: the request that has the id, or NULL
- * @dissociate: the same, and the id is free again; to exactly one caller; @found
- *	is what map returned before, for a baseline that then need not search again
- * @churn: one thread associates, maps and dissociates
- * @produce: associates what another thread consumes
- * @consume: maps and dissociates
- * @lookup: maps ids that are all known beforehand
- * @chase: maps ids of which each is known only when the one before it is mapped
+ * @name: its name in the results
+ * @deepest: the most requests in flight that it is measured with; 0 for no limit
+ * @proposed: it has no search and takes the free id that the load proposes
+ * @spread: the load proposes every other id
+ * @lookup_only: only its lookups are measured
+ * @unbounded: it does not enforce the maximum
+ * @linked: it links the requests, so a request cannot be in two tables
+ * @create: creates a table for at most @max requests in flight, or returns an ERR_PTR
+ * @destroy: frees a table with all that is in it
+ * @associate: stores the id of @req in @id, which holds the previous id or 0, or returns an
+ *	errno
+ * @map: returns the request that has the id, or NULL
+ * @dissociate: returns the request to exactly one caller and frees the id; @found is what
+ *	map returned before, for baselines that need no second search
+ * @churn: loop of a thread that associates, maps and dissociates
+ * @produce: loop of a thread that associates
+ * @consume: loop of a thread that maps and dissociates
+ * @lookup: loop that maps ids known beforehand
+ * @chase: loop that maps ids each of which depends on the previous result
  */
 struct bench_baseline {
 	const char *name;
@@ -100,11 +100,11 @@ extern const struct bench_baseline bench_smb1;
 extern const struct bench_baseline bench_smb2;
 
 /**
- * enum bench_pattern - what the threads of a measurement do
+ * enum bench_pattern - the work of the threads in a measurement
  * @BENCH_CHURN: each associates, maps and dissociates
  * @BENCH_PC: pairs, of which one associates and the other maps and dissociates
  * @BENCH_LOOKUP: each maps
- * @BENCH_CHASE: each maps, one after the other
+ * @BENCH_CHASE: each maps, each id depending on the previous result
  * @BENCH_FULL: each dissociates and associates while the table is exactly full
  */
 enum bench_pattern {
@@ -116,13 +116,13 @@ enum bench_pattern {
 };
 
 /**
- * struct bench_case - under which conditions a baseline is measured
- * @pattern: what the threads do
- * @random: requests are retired in random order, not in that of their going out
- * @threads: how many threads there are, each on a CPU of its own
- * @max: how many requests the table takes
- * @depth: how many are in flight, over all threads
- * @ms: how long
+ * struct bench_case - the conditions of a measurement
+ * @pattern: the work of the threads
+ * @random: requests are retired in random order, not first in, first out
+ * @threads: number of threads, each on its own CPU
+ * @max: the most requests in flight that the table is created for
+ * @depth: requests in flight, over all threads
+ * @ms: duration in milliseconds
  */
 struct bench_case {
 	enum bench_pattern pattern;
@@ -134,10 +134,10 @@ struct bench_case {
 };
 
 /**
- * struct bench_sample - what came of it
+ * struct bench_sample - the result of a measurement
  * @value: picoseconds, bytes, associates or failures
- * @cycles: how many cycles that is the result of
- * @disturbed: the CPU was not all ours meanwhile
+ * @cycles: number of cycles behind @value
+ * @disturbed: the CPU was shared with another guest meanwhile
  */
 struct bench_sample {
 	u64 value;
@@ -146,8 +146,8 @@ struct bench_sample {
 };
 
 /*
- * All return 0, %-EBADMSG if the baseline gave a wrong result, what it returned if it
- * failed to associate, or %-ENOMEM.
+ * All return 0, %-EBADMSG for a wrong result, the baseline's errno if an associate failed,
+ * or %-ENOMEM.
  */
 typedef int bench_run_fn(const struct bench_case *c, const struct bench_baseline *baseline,
 			 struct bench_sample *sample);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Properties that are not a matter of speed: reuse, reach, memory */
+/* Properties other than speed: reuse of ids, reach of free slots, memory */
 #include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/math64.h>
@@ -14,8 +14,8 @@
 #include "load.h"
 
 #define BENCH_MEMORY_BYTES	(8u << 20)
-#define BENCH_MEMORY_TABLES	1024u
-#define BENCH_REUSE_CHUNK	65536u	/* associates between looks at the time */
+#define BENCH_MEMORY_TABLES	8192u
+#define BENCH_REUSE_CHUNK	65536u	/* associates between checks of the time */
 #define BENCH_ONE_FREE_ROUNDS	64	/* for each pair of CPUs */
 
 /**
@@ -24,8 +24,8 @@
  * @table: its table
  * @reqs: the requests
  * @ids: their ids
- * @filled: how many are in flight
- * @one: the one that is taken out and put in again
+ * @filled: number of requests in flight
+ * @one: the request that is dissociated and associated again
  */
 struct bench_set {
 	const struct bench_baseline *baseline;
@@ -99,7 +99,7 @@ static int set_create(struct bench_set *set, const struct bench_baseline *baseli
  * Reuse
  */
 
-/* One more use of some id: how many associates after the one before? */
+/* Retires and associates a request; notes the distance to the last use of its new id. */
 static int reuse_once(struct bench_set *set, unsigned int i, u32 *last, u32 now,
 		      u64 *least)
 {
@@ -119,8 +119,8 @@ static int reuse_once(struct bench_set *set, unsigned int i, u32 *last, u32 now,
 }
 
 /*
- * The smallest number of associates between two uses of one id; 0 if no id came
- * back at all.
+ * Measures the smallest number of associates between two uses of one id; 0 if no id was
+ * used twice.
  */
 int bench_reuse(const struct bench_case *c, const struct bench_baseline *baseline,
 		struct bench_sample *sample)
@@ -187,8 +187,8 @@ static int one_free_round(struct bench_set *set, unsigned int from, unsigned int
 }
 
 /*
- * The table is full but for one request, which any CPU has freed: how often does
- * another CPU not get it in one call?
+ * The table is full except for one slot, which some CPU has freed. Counts the failed
+ * associates of each other CPU.
  */
 int bench_one_free(const struct bench_case *c, const struct bench_baseline *baseline,
 		   struct bench_sample *sample)
@@ -228,13 +228,13 @@ static u64 memory_free(void)
 {
 	struct sysinfo info;
 
-	/* What was freed after a grace period is not in use. */
+	/* Waits for memory that is freed after a grace period. */
 	rcu_barrier();
 	si_meminfo(&info);
 	return (u64)info.freeram * info.mem_unit;
 }
 
-/* Fills each of @n tables with the same requests, whose ids nobody needs. */
+/* Fills each of @n tables with the same requests; their ids are not kept. */
 static int memory_fill(const struct bench_case *c, const struct bench_baseline *baseline,
 		       void **tables, unsigned int n, struct bench_req *reqs)
 {
@@ -257,9 +257,9 @@ static int memory_fill(const struct bench_case *c, const struct bench_baseline *
 }
 
 /*
- * The bytes of a table with so many requests in flight: the free memory that very
- * many of them take away.  As many others go first, to use up what the allocators
- * have in store.
+ * Measures the bytes of a table: the free memory that many tables take, divided by their
+ * number. As many tables are filled before, to use up what the allocators have in stock.
+ * Large tables are few, so their result is only exact to a page or two.
  */
 int bench_memory(const struct bench_case *c, const struct bench_baseline *baseline,
 		 struct bench_sample *sample)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The requests that threads keep in flight, and which of them is retired when
+ * The requests that threads keep in flight, and the order in which they are retired
  */
 #ifndef _MIDATLAS_BENCH_LOAD_H
 #define _MIDATLAS_BENCH_LOAD_H
@@ -10,12 +10,12 @@
 
 #include "bench.h"
 
-#define BENCH_IDS	65536	/* a MID has 16 bits; a baseline's ids may go beyond */
+#define BENCH_IDS	65536	/* MIDs have 16 bits; some baselines have larger ids */
 
 /**
- * struct bench_token - a request on its way between two threads
- * @req: its number
- * @id: its id in flight; before that the one that it had the last time
+ * struct bench_token - a request that one thread hands to another
+ * @req: index of the request
+ * @id: its id; while it is not in flight, its previous id
  */
 struct bench_token {
 	u32 req;
@@ -23,13 +23,13 @@ struct bench_token {
 };
 
 /**
- * struct bench_order - which request is the next to be retired
- * @state: the seed of a random order, or the one that was retired last
- * @below: how many there are
- * @random: the order is random, not that in which they went out
+ * struct bench_order - the order in which requests are retired
+ * @state: the seed of a random order, or the index of the request retired last
+ * @below: number of requests
+ * @random: random order, not first in, first out
  *
- * The loops have a copy of @state in a register: a store would have to be done before
- * the next atomic operation.
+ * The loops keep a copy of @state in a register: the next atomic operation would have to
+ * wait for a store.
  */
 struct bench_order {
 	u64 state;
@@ -39,26 +39,26 @@ struct bench_order {
 
 /**
  * struct bench_load - the requests of one thread, or of a pair
- * @table: what gives them their ids
+ * @table: the baseline's table
  * @reqs: the requests
- * @ids: their ids, where one thread has them
- * @depth: how many there are
- * @order: how they are retired
- * @next: the one that a lookup maps next
- * @ring: the wire of a pair: the tokens in flight, then those that are free
- * @pool: of a pair: in flight too, held back to be retired out of order
+ * @ids: their ids; unused in a pair
+ * @depth: number of requests
+ * @order: the order in which they are retired
+ * @next: the request that a lookup maps next
+ * @ring: of a pair: the tokens in flight, then the free ones
+ * @pool: of a pair: tokens in flight that are held back to be retired out of order
  * @size: tokens in @ring
  * @held: tokens in @pool
- * @batch: how many the one hands to the other at a time
+ * @batch: tokens that are handed over at a time
  * @least: the consumer waits until the ring has this many in flight
- * @produced: tokens that went out, ever
- * @head: where in @ring the next one goes out
- * @consumed: tokens that came back, ever
- * @tail: where in @ring the next one comes back
- * @stop: no more will go out
- * @baseline: who owns @table
- * @used: the ids in flight over all loads, while the table is exactly full
- * @failed: associates that failed though there was a free one
+ * @produced: total of tokens associated
+ * @head: index in @ring of the next token to associate
+ * @consumed: total of tokens retired
+ * @tail: index in @ring of the next token to retire
+ * @stop: the producer has ended
+ * @baseline: the owner of @table
+ * @used: the ids in flight over all loads, if the table is exactly full
+ * @failed: associates that failed although an id was free
  */
 struct bench_load {
 	void *table;
@@ -86,7 +86,7 @@ struct bench_load {
 	u64 failed;
 } ____cacheline_aligned;
 
-/* A number below @below; Knuth's generator for MMIX, which can add any odd number. */
+/* A random number below @below, by Knuth's generator for MMIX with the increment 1 */
 static __always_inline unsigned int bench_random(u64 *seed, unsigned int below)
 {
 	*seed = *seed * 6364136223846793005ull + 1;

@@ -2,9 +2,8 @@
 /*
  * The measured loops, compiled around each baseline
  *
- * They do as little as they can besides: an index, a load of the id, the calls,
- * a comparison of each result with the one that is right.  What they have to keep
- * during a call fits into the registers that a function must leave as they were.
+ * Besides the calls they only compute an index, load the id and compare each result with
+ * the expected one. Their state fits into the registers that a call preserves.
  */
 #ifndef _MIDATLAS_BENCH_LOOP_H
 #define _MIDATLAS_BENCH_LOOP_H
@@ -25,8 +24,8 @@ typedef struct bench_req *bench_map_fn(void *table, u32 id);
 typedef struct bench_req *bench_dissociate_fn(void *table, u32 id, struct bench_req *found);
 
 /*
- * A table that is exactly full may fail while another thread, which has just freed
- * a slot, takes a look around.  A client would try again, too.
+ * An associate in a table that is exactly full may fail while another thread has just
+ * freed a slot. A client would retry, too.
  */
 static __maybe_unused noinline int bench_associate_again(bench_associate_fn associate,
 							 struct bench_load *load,
@@ -52,7 +51,7 @@ __bench_loop bench_associate(bench_associate_fn associate, struct bench_load *lo
 	return err == -ENOSPC && !bench_associate_again(associate, load, req, id);
 }
 
-/* One thread's requests: each is retired, and goes out again at once. */
+/* Retires a request and associates it again at once. */
 __bench_loop bench_churn_in(struct bench_load *load, unsigned int cycles, const bool random,
 			    bench_associate_fn associate, bench_map_fn map,
 			    bench_dissociate_fn dissociate)
@@ -73,7 +72,7 @@ __bench_loop bench_churn_in(struct bench_load *load, unsigned int cycles, const 
 	return true;
 }
 
-/* A loop for each order: to ask in each cycle which it is would be a part of the result. */
+/* One loop for each order: a test in each cycle would be a part of the result. */
 __bench_loop bench_churn(struct bench_load *load, unsigned int cycles,
 			 bench_associate_fn associate, bench_map_fn map,
 			 bench_dissociate_fn dissociate)
@@ -83,7 +82,7 @@ __bench_loop bench_churn(struct bench_load *load, unsigned int cycles,
 		bench_churn_in(load, cycles, false, associate, map, dissociate);
 }
 
-/* Sends @cycles requests out; the ring has so many that are free. */
+/* Associates @cycles requests; the ring has as many free tokens. */
 __bench_loop bench_produce(struct bench_load *load, unsigned int cycles,
 			   bench_associate_fn associate)
 {
@@ -103,8 +102,8 @@ __bench_loop bench_produce(struct bench_load *load, unsigned int cycles,
 }
 
 /*
- * Retires @cycles requests: the oldest in the ring, or those from the pool that
- * they change places with.
+ * Retires @cycles requests: the oldest in the ring, or in random order the one of the pool
+ * that each of them is swapped with.
  */
 __bench_loop bench_consume(struct bench_load *load, unsigned int cycles,
 			   bench_map_fn map, bench_dissociate_fn dissociate)
@@ -152,7 +151,7 @@ __bench_loop bench_lookup(struct bench_load *load, unsigned int cycles,
 	return true;
 }
 
-/* Requests are aligned: the low bit adds nothing but the wait for the result. */
+/* Requests are aligned, so the low bit is 0 and only adds a wait for the result. */
 __bench_loop bench_chase(struct bench_load *load, unsigned int cycles,
 			 bench_map_fn map)
 {
@@ -163,7 +162,7 @@ __bench_loop bench_chase(struct bench_load *load, unsigned int cycles,
 
 		if (unlikely(req != &load->reqs[i]))
 			return false;
-		/* It is as good as known, but that shall not help. */
+		/* Hides from the compiler that the value is known. */
 		OPTIMIZER_HIDE_VAR(req);
 		i += 1 + ((unsigned long)req & 1);
 		if (i >= load->depth)
@@ -173,7 +172,7 @@ __bench_loop bench_chase(struct bench_load *load, unsigned int cycles,
 	return true;
 }
 
-/* BENCH_BASELINE(prefix, name, other members...): the baseline whose functions begin so */
+/* BENCH_BASELINE(prefix, name, other members...): a baseline whose functions have @prefix */
 #define BENCH_BASELINE(_pre, _name, ...)						\
 static bool _pre##_churn(struct bench_load *load, unsigned int cycles)		\
 {										\

@@ -1,15 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * midatlas_bench - the atlas and every other way, side by side
+ * midatlas_bench - measures the atlas and its baselines side by side
  *
- * Begins when it is loaded.  In debugfs, midatlas_bench/state says how far it is,
- * and midatlas_bench/results.csv what came of it, one line for each baseline and case.
- * To unload it is to stop it.
+ * The benchmark starts when the module is loaded and stops when it is unloaded. In debugfs,
+ * midatlas_bench/state shows its progress and midatlas_bench/results.csv the results, one
+ * line for each baseline and case.
  *
- * All that can be measured is measured once, then all again, and so on: what
- * disturbs for a while disturbs a round or two of each, which a median passes
- * over, and baselines that are compared with each other are measured one right after
- * the other.  Then come rounds for what was disturbed nevertheless.
+ * A round measures every case once, with the baselines of one case in a row. A disturbance
+ * of some seconds thus affects one or two rounds of each case, and the median ignores them.
+ * Further rounds repeat the measurements that were disturbed.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -44,7 +43,7 @@ MODULE_PARM_DESC(tests, "which of st,mt,pc,lookup,chase,memory,reuse,full,one_fr
 
 static char *orders = "random";
 module_param(orders, charp, 0444);
-MODULE_PARM_DESC(orders, "in which order requests are retired: random, fifo, or all");
+MODULE_PARM_DESC(orders, "order in which requests are retired: random, fifo, or all");
 
 static char *sizes[BENCH_MAX_SIZES] = {
 	"4096/1", "4096/50", "4096/1000", "65535/4096", "65535/65472",
@@ -56,23 +55,23 @@ MODULE_PARM_DESC(sizes, "maximum/in flight, separated by commas");
 
 static unsigned int threads = 2;
 module_param(threads, uint, 0444);
-MODULE_PARM_DESC(threads, "threads of mt, pc (in pairs) and full, each on a CPU of its own");
+MODULE_PARM_DESC(threads, "threads of mt, pc (in pairs) and full, each on its own CPU");
 
 static unsigned int rounds = 9;
 module_param(rounds, uint, 0444);
-MODULE_PARM_DESC(rounds, "how often each case is measured; odd, at most 31");
+MODULE_PARM_DESC(rounds, "measurements of each case; odd, at most 31");
 
 static unsigned int ms = 5;
 module_param(ms, uint, 0444);
-MODULE_PARM_DESC(ms, "how long each time");
+MODULE_PARM_DESC(ms, "duration of each measurement");
 
 static unsigned int repeats = 9;
 module_param(repeats, uint, 0444);
-MODULE_PARM_DESC(repeats, "how many rounds more there are for what was disturbed");
+MODULE_PARM_DESC(repeats, "rounds that repeat disturbed measurements");
 
 static unsigned int check_ms = 100;
 module_param(check_ms, uint, 0444);
-MODULE_PARM_DESC(check_ms, "how long reuse and full go on");
+MODULE_PARM_DESC(check_ms, "duration of reuse and full");
 
 static const struct bench_baseline *const all_baselines[] = {
 	&bench_floor_min, &bench_floor_slots, &bench_floor_full,
@@ -88,14 +87,14 @@ static const struct bench_baseline *const all_baselines[] = {
 };
 
 /**
- * struct bench_test - what there is to measure
- * @name: what the parameter and the results call it
- * @unit: of the results
- * @run: how
- * @pattern: what the threads do
- * @timed: it is repeated in each round, and lookup-only baselines may take part
- * @alone: by one thread
- * @full: the table is exactly full
+ * struct bench_test - a kind of measurement
+ * @name: its name in the parameter and the results
+ * @unit: unit of the results
+ * @run: measures once
+ * @pattern: the work of the threads
+ * @timed: measures time, also of lookup-only baselines
+ * @alone: has one thread
+ * @full: needs a table that is exactly full
  */
 struct bench_test {
 	const char *name;
@@ -121,13 +120,13 @@ static const struct bench_test all_tests[] = {
 
 /**
  * struct bench_row - a line of the results
- * @test: what was measured
- * @baseline: of whom
- * @c: under which conditions
- * @nr: how often
- * @disturbed: which of these are not to be trusted
- * @cycles: how many cycles that was in all
- * @values: what came of it each time; sorted in the end
+ * @test: the test
+ * @baseline: the baseline
+ * @c: the conditions
+ * @nr: number of measurements
+ * @disturbed: the measurements that were disturbed
+ * @cycles: cycles in all measurements
+ * @values: the results; sorted at the end
  */
 struct bench_row {
 	const struct bench_test *test;
@@ -144,7 +143,7 @@ static unsigned int nr_rows;
 static struct task_struct *task;
 static struct dentry *dir;
 
-static const char *state = "running"; /* then done, stopped, or what was wrong */
+static const char *state = "running"; /* then done, stopped or failed */
 static unsigned int rounds_done;
 static unsigned int rows_done;
 
@@ -152,7 +151,7 @@ static unsigned int rows_done;
  * The plan
  */
 
-/* Is @name in @list, whose members are separated by commas? */
+/* Is @name in the comma-separated @list? */
 static bool bench_listed(const char *list, const char *name)
 {
 	size_t len = strlen(name);
@@ -168,7 +167,7 @@ static bool bench_listed(const char *list, const char *name)
 	return false;
 }
 
-/* Is there a @found one for each member of @list? */
+/* Do all members of @list exist, of which @found do? */
 static bool bench_all_known(const char *param, const char *list, unsigned int found)
 {
 	unsigned int members = 1;
@@ -178,7 +177,7 @@ static bool bench_all_known(const char *param, const char *list, unsigned int fo
 		members++;
 	if (!strcmp(list, "all") || found == members)
 		return true;
-	pr_err("%s=%s: not all of these exist, see modinfo\n",
+	pr_err("%s=%s: unknown name, see modinfo\n",
 	       param, list);
 	return false;
 }
@@ -204,7 +203,7 @@ static bool bench_applies(const struct bench_test *test, const struct bench_base
 		return false;
 	if (baseline->lookup_only)
 		return c->pattern == BENCH_LOOKUP || c->pattern == BENCH_CHASE;
-	/* What links the requests is in them, and not to be weighed. */
+	/* The requests contain the links, whose size cannot be measured. */
 	if (test->run == bench_memory && baseline->linked)
 		return false;
 	if (test->full && (baseline->unbounded || c->depth != c->max))
@@ -239,7 +238,7 @@ static int bench_plan_size(const struct bench_test *test, const char *size)
 		return 0;
 	if (sscanf(size, "%u/%u%c", &c.max, &c.depth, &end) != 2 || !c.depth ||
 	    c.depth > c.max || c.max > BENCH_MAX_MIDS) {
-		pr_err("sizes=%s: give maximum/in flight, as 4096/50\n", size);
+		pr_err("sizes=%s: give maximum/in flight, such as 4096/50\n", size);
 		return -EINVAL;
 	}
 	if (bench_listed(orders, "random")) {
@@ -275,7 +274,7 @@ static int bench_plan(void)
 	}
 	if (nr_rows)
 		return 0;
-	pr_err("nothing to do: no baseline fits these tests and sizes\n");
+	pr_err("nothing to do: no baseline takes part in these tests and sizes\n");
 	return -EINVAL;
 }
 
@@ -288,7 +287,7 @@ static unsigned int bench_row_disturbed(const struct bench_row *row)
 	return bitmap_weight(row->disturbed, BENCH_MAX_ROUNDS);
 }
 
-/* Once more, or, when there are enough, in place of one that was disturbed */
+/* Adds a measurement or, in a repeat round, replaces a disturbed one. */
 static int bench_row_run(struct bench_row *row)
 {
 	struct bench_sample sample = {};
@@ -313,12 +312,18 @@ static int bench_row_run(struct bench_row *row)
 	return 0;
 }
 
+/* Other users of memory disturb that test as other guests disturb those of time. */
+static bool bench_is_repeated(const struct bench_test *test)
+{
+	return test->timed || test->run == bench_memory;
+}
+
 static int bench_round(unsigned int round)
 {
 	int err;
 
 	for (rows_done = 0; rows_done < nr_rows; rows_done++) {
-		if (round && !rows[rows_done].test->timed)
+		if (round && !bench_is_repeated(rows[rows_done].test))
 			continue;
 		if (round >= rounds && !bench_row_disturbed(&rows[rows_done]))
 			continue;
@@ -350,7 +355,7 @@ static int bench_main(void *unused)
 	}
 	for (i = 0; i < nr_rows; i++)
 		sort(rows[i].values, rows[i].nr, sizeof(u64), bench_compare, NULL);
-	/* The results before the news; pairs with results_show(). */
+	/* Publishes the results; pairs with results_show(). */
 	smp_store_release(&state, !err ? "done" : err == -EINTR ? "stopped" : "failed");
 	pr_info("%s\n", state);
 
@@ -386,7 +391,7 @@ static void results_show_row(struct seq_file *m, const struct bench_row *row)
 		   row->values[0], row->values[row->nr - 1]);
 }
 
-/* Empty as long as it runs */
+/* Empty while the benchmark runs */
 static int results_show(struct seq_file *m, void *unused)
 {
 	unsigned int i;
@@ -407,12 +412,12 @@ static int __init bench_init(void)
 	int err;
 
 	if (!(rounds % 2) || rounds > BENCH_MAX_ROUNDS || !ms || !check_ms) {
-		pr_err("rounds is odd and at most %d, ms and check_ms are not 0\n",
+		pr_err("rounds must be odd and at most %d, ms and check_ms not 0\n",
 		       BENCH_MAX_ROUNDS);
 		return -EINVAL;
 	}
 	if (!threads || threads > num_online_cpus()) {
-		pr_err("threads=%u: give 1 to %u, as many CPUs there are\n",
+		pr_err("threads=%u: give 1 to %u, the number of CPUs\n",
 		       threads, num_online_cpus());
 		return -EINVAL;
 	}
@@ -445,5 +450,5 @@ static void __exit bench_exit(void)
 module_init(bench_init);
 module_exit(bench_exit);
 
-MODULE_DESCRIPTION("Compares the MID atlas with all other ways to keep track of requests");
+MODULE_DESCRIPTION("Benchmarks the MID atlas against other ID allocators and in-flight tables");
 MODULE_LICENSE("GPL");

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * One measurement: a table, requests in flight, threads that retire them and send
- * them out again
+ * One measurement: a table, requests in flight, and threads that retire them and associate
+ * them again
  *
- * What is measured is the time that a thread, or a pair of threads, takes for one
- * cycle.
+ * The result is the time that a thread, or a pair of threads, takes for one cycle.
  */
 #include <linux/atomic.h>
 #include <linux/bitmap.h>
@@ -26,25 +25,25 @@
 #include "bench.h"
 #include "load.h"
 
-#define BENCH_BATCH		64u	/* the most that a pair hands over at a time */
+#define BENCH_BATCH		64u	/* the most tokens that a pair hands over at a time */
 #define BENCH_WINDOW		4	/* batches by which a pair may drift apart */
 #define BENCH_CHUNK_NS		(25 * NSEC_PER_USEC)
-#define BENCH_PATIENCE		4	/* times the time wanted, until a CPU is calm */
-#define BENCH_GAPS		64	/* of random sizes, see run_move() */
+#define BENCH_TIMEOUT		4	/* times the duration, for a CPU without disturbance */
+#define BENCH_GAPS		64	/* allocations of random sizes, see run_move() */
 #define BENCH_WARM_UP_NS	(50 * NSEC_PER_MSEC)
-#define BENCH_TRIPS		512	/* of a cache line, to see how far CPUs are apart */
+#define BENCH_TRIPS		512	/* of a cache line, to measure its latency */
 
 /**
  * struct bench_thread - one of the threads of a measurement
  * @run: the measurement
  * @load: its requests; a pair shares them
- * @loop: what it does
- * @task: the thread
- * @cycles: how often it did that; 0 for those who only consume
- * @ns: in this time
- * @disturbed: its CPU was not all its own
- * @trips_ns: how long thread_trips() took, at worst
- * @turn: when it is next this thread's, see bench_run::turn
+ * @loop: its loop
+ * @task: the task
+ * @cycles: cycles that it ran; 0 for a consumer
+ * @ns: duration of @cycles
+ * @disturbed: its CPU was shared with another guest
+ * @trips_ns: the longest thread_trips()
+ * @turn: the value of bench_run::turn at which this thread is next
  * @ok: all results were right
  */
 struct bench_thread {
@@ -67,13 +66,13 @@ struct bench_thread {
  * @table: its table
  * @used: the ids in flight, while the table is exactly full
  * @loads: one for each thread, or for each pair
- * @nr_loads: how many
+ * @nr_loads: number of loads
  * @threads: the threads
- * @ready: threads that have not yet come to the start line
+ * @ready: number of threads that have not yet started
  * @turn: counts the trips of a cache line from thread to thread
  * @done: completed by each thread
- * @gaps: what it has all else lie elsewhere than the last one had
- * @percpu_gap: the same
+ * @gaps: allocations that move the others to other addresses
+ * @percpu_gap: the same for per-CPU memory
  */
 struct bench_run {
 	const struct bench_case *c;
@@ -91,12 +90,12 @@ struct bench_run {
 };
 
 /*
- * Is the CPU all ours?
+ * Disturbance by other guests
  *
- * A virtual CPU shares its core with other guests, who come and go.  What waits for
- * memory or for atomic operations hardly notices, what is limited by the number
- * of its instructions takes up to twice as long: that distorts the ratios.  A fixed
- * piece of work of the latter kind tells.
+ * A virtual CPU shares its core with other guests. Code that is limited by its number of
+ * instructions then takes up to twice as long; code that waits for memory or for atomic
+ * operations does not. That distorts the ratios, so a calibration loop of the former kind
+ * detects it.
  */
 
 static u64 bench_probe_once(void)
@@ -117,7 +116,7 @@ static u64 bench_probe_once(void)
 	return ktime_get_ns() - start;
 }
 
-/* An eighth longer than ever before? */
+/* More than an eighth above the shortest time so far? */
 static bool bench_is_slow(u64 ns)
 {
 	static DEFINE_SPINLOCK(lock);
@@ -131,7 +130,7 @@ static bool bench_is_slow(u64 ns)
 	return slow;
 }
 
-/* The best of three: a timer interrupt does not count. */
+/* The best of three, so that a timer interrupt does not count */
 static bool bench_is_disturbed(void)
 {
 	return bench_is_slow(min3(bench_probe_once(), bench_probe_once(),
@@ -139,14 +138,13 @@ static bool bench_is_disturbed(void)
 }
 
 /*
- * How far are the CPUs apart?
+ * Distance between the CPUs
  *
- * The host moves virtual CPUs from core to core.  Where two of them share no cache a line
- * takes several times as long to come from one to the other, and that is what PC
- * consists of.
+ * The host moves virtual CPUs from core to core. A cache line takes several times as long
+ * between two cores that share no cache, and PC mostly consists of such transfers.
  */
 
-/* Passes a line round, once all threads are here. */
+/* Passes a cache line from thread to thread, once all threads have arrived. */
 static u64 thread_trips_once(struct bench_thread *thread)
 {
 	atomic_t *turn = &thread->run->turn;
@@ -173,8 +171,8 @@ static u64 thread_trips(struct bench_thread *thread)
 }
 
 /*
- * More than three times as far apart as ever?  The nearest are the two threads of one
- * core, and those of two cores are no rare thing.
+ * Is the latency of a cache line more than three times the lowest so far? The lowest is that
+ * of two hyperthreads of one core; two cores that share a cache must not count as far apart.
  */
 static bool run_is_far_apart(const struct bench_run *run)
 {
@@ -217,7 +215,7 @@ static int load_alloc(struct bench_load *load, unsigned int depth)
 {
 	load->depth = depth;
 	load->reqs = kvcalloc(depth, sizeof(*load->reqs), GFP_KERNEL);
-	/* In cache lines that no other load has a part of */
+	/* Rounded up so that two loads share no cache line */
 	load->ids = kvcalloc(round_up(depth, BENCH_BATCH), sizeof(*load->ids), GFP_KERNEL);
 	load->ring = kvcalloc(depth, sizeof(*load->ring), GFP_KERNEL);
 	load->pool = kvcalloc(depth, sizeof(*load->pool), GFP_KERNEL);
@@ -257,8 +255,8 @@ static int load_fill(struct bench_load *load, const struct bench_baseline *basel
 }
 
 /*
- * Lays the requests of a pair out: all in the ring if they are retired in order,
- * else some batches there and the others in the pool.
+ * Distributes the requests of a pair: all into the ring if they are retired in order, else
+ * some batches into the ring and the others into the pool.
  */
 static void load_lay_out(struct bench_load *load)
 {
@@ -283,7 +281,7 @@ static void load_lay_out(struct bench_load *load)
 	}
 }
 
-/* The @i-th of the requests in flight; false if there are not so many */
+/* The @i-th request in flight; false if there are fewer */
 static bool load_in_flight(const struct bench_load *load, unsigned int i,
 			   struct bench_token *token)
 {
@@ -321,7 +319,7 @@ static bool load_drain(const struct bench_load *load, const struct bench_baselin
  * Threads
  */
 
-/* Mixes the ids, as they are after some time. */
+/* Mixes the ids, as a long run would. */
 static void thread_warm_up(struct bench_thread *thread)
 {
 	u64 end = ktime_get_ns() + BENCH_WARM_UP_NS;
@@ -336,7 +334,7 @@ static void thread_warm_up(struct bench_thread *thread)
 	}
 }
 
-/* Waits for the others. */
+/* Waits for the other threads. */
 static void thread_start(struct bench_thread *thread)
 {
 	atomic_t *ready = &thread->run->ready;
@@ -354,13 +352,13 @@ static void thread_end(struct bench_thread *thread)
 	thread->trips_ns = max(thread->trips_ns, thread_trips(thread));
 }
 
-/* How long to go on */
+/* The duration of the measurement */
 static u64 thread_ns(const struct bench_thread *thread)
 {
 	return (u64)thread->run->c->ms * NSEC_PER_MSEC;
 }
 
-/* How many cycles to run between two looks at the clock */
+/* The number of cycles between two reads of the clock */
 static unsigned int thread_chunk(struct bench_thread *thread)
 {
 	u64 start = ktime_get_ns();
@@ -384,9 +382,9 @@ static void thread_run(struct bench_thread *thread)
 }
 
 /*
- * One thread alone keeps nobody waiting, and neighbours mostly come for some ten
- * microseconds: it probes after each chunk, and those between two probes that were not slow
- * are what counts.  If there are too few of them all count, and it was disturbed.
+ * Disturbances mostly last tens of microseconds. A thread that is alone calibrates after
+ * each chunk, and only chunks between two calibrations that were not slow count. If there
+ * are too few, all chunks count and the measurement is disturbed.
  */
 static void thread_run_alone(struct bench_thread *thread)
 {
@@ -407,7 +405,7 @@ static void thread_run_alone(struct bench_thread *thread)
 			thread->ns += took;
 			thread->cycles += chunk;
 		}
-	} while (thread->ns < wanted && ns < BENCH_PATIENCE * wanted);
+	} while (thread->ns < wanted && ns < BENCH_TIMEOUT * wanted);
 	thread->disturbed = thread->ns < wanted;
 	if (thread->disturbed) {
 		thread->ns = ns;
@@ -428,7 +426,7 @@ static void thread_loop(struct bench_thread *thread)
 	}
 }
 
-/* Sends out a batch when there is room for one. */
+/* Associates a batch once the ring has space for one. */
 static void thread_produce_batch(struct bench_thread *thread)
 {
 	struct bench_load *load = thread->load;
@@ -440,7 +438,7 @@ static void thread_produce_batch(struct bench_thread *thread)
 		cond_resched();
 	}
 	thread->ok &= thread->loop(load, load->batch);
-	/* The tokens before their number; pairs with the acquire there. */
+	/* Publishes the tokens; pairs with the acquire there. */
 	smp_store_release(&load->produced, load->produced + load->batch);
 }
 
@@ -485,7 +483,7 @@ static void thread_consume(struct bench_thread *thread)
 			continue;
 		}
 		thread->ok &= thread->loop(load, load->batch);
-		/* The tokens before their number; pairs with the acquire there. */
+		/* Publishes the tokens; pairs with the acquire there. */
 		smp_store_release(&load->consumed, load->consumed + load->batch);
 	}
 	thread_end(thread);
@@ -504,7 +502,7 @@ static int thread_main(void *arg)
 	kthread_complete_and_exit(&thread->run->done, 0);
 }
 
-/* The table is exactly full but for what the threads have just dissociated. */
+/* The table is exactly full except for what the threads have just dissociated. */
 static bool bench_full(struct bench_load *load, unsigned int cycles)
 {
 	const struct bench_baseline *baseline = load->baseline;
@@ -556,7 +554,7 @@ static unsigned int thread_cpu(unsigned int i)
 	return cpumask_nth(i, cpu_online_mask);
 }
 
-/* A thread on each CPU; none of them runs yet. */
+/* Creates a thread on each CPU; none of them runs yet. */
 static int run_create_threads(struct bench_run *run)
 {
 	struct task_struct *task;
@@ -601,7 +599,7 @@ static int run_threads(struct bench_run *run)
 	return 0;
 }
 
-/* Where the part of the ids that is for load @i begins; it is as large as any depth. */
+/* The first of the ids that are proposed to load @i */
 static unsigned int run_first_id(const struct bench_run *run, unsigned int i)
 {
 	unsigned int max = run->c->max, nr = run->nr_loads;
@@ -609,15 +607,15 @@ static unsigned int run_first_id(const struct bench_run *run, unsigned int i)
 	return i * (max / nr) + min(i, max % nr);
 }
 
-/* The CPU that sends out what load @i retires */
+/* The CPU that associates the requests of load @i */
 static const struct cpumask *load_cpu(const struct bench_run *run, unsigned int i)
 {
 	return cpumask_of(thread_cpu(run_has_pairs(run) ? 2 * i : i));
 }
 
 /*
- * Each load is filled on its own CPU.  A baseline may have a hint for each CPU, and two
- * that begin at one place stay there.
+ * Fills each load on its own CPU: a baseline may have a hint for each CPU, and two hints
+ * that start at one place would stay there.
  */
 static int run_fill(struct bench_run *run)
 {
@@ -652,7 +650,7 @@ static int run_fill(struct bench_run *run)
 	return 0;
 }
 
-/* Exactly full: no MID may be lost, and none may be left. */
+/* In a table that is exactly full no id is lost and none is free. */
 static bool run_is_full(struct bench_run *run)
 {
 	struct bench_req req;
@@ -692,7 +690,7 @@ static void run_result(struct bench_run *run, struct bench_sample *sample)
 	sample->disturbed = !run->used && run_was_disturbed(run);
 }
 
-/* The depth of load @i; they differ by one at most. */
+/* The depth of load @i; depths differ by at most one. */
 static unsigned int run_depth(const struct bench_run *run, unsigned int i)
 {
 	unsigned int depth = run->c->depth / run->nr_loads;
@@ -701,15 +699,14 @@ static unsigned int run_depth(const struct bench_run *run, unsigned int i)
 }
 
 /*
- * Some addresses do not get on with each other: one place in ten costs a tenth more, as
- * long as the table is there, and an allocator likes to give what it was last given back.
- * A baseline shall not have such a place in all rounds.
+ * Some combinations of addresses cost a tenth more, and an allocator tends to return what
+ * was freed last. Gaps of random size give a baseline other addresses in each round.
  */
 static void run_move(struct bench_run *run)
 {
 	unsigned int i;
 
-	/* Where there is none, there is none. */
+	/* An allocation that fails leaves no gap. */
 	for (i = 0; i < BENCH_GAPS; i++)
 		run->gaps[i] = kmalloc(64 << get_random_u32() % 8, GFP_KERNEL);
 	run->percpu_gap = __alloc_percpu(64 << get_random_u32() % 5, 64);

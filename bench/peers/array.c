@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A bare RCU array: the least that a lookup can cost
+ * A bare RCU array: the lower bound for a lookup
  *
- * It cannot give out ids, so only its lookups are measured.
+ * It cannot allocate ids, so only its lookups are measured.
  */
 #include <linux/err.h>
 #include <linux/rcupdate.h>

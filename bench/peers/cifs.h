@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the two ways of fs/smb/client have in common, as of 7.3: the requests are
- * a list under a lock, which is walked to find one (cifs_find_mid(),
- * __smb2_find_mid()), and the one that was found takes itself out of the list
- * (dequeue_mid())
+ * The parts that SMB1 and SMB2 share in fs/smb/client of 7.3: a list of requests under a
+ * lock, a linear search for a request (cifs_find_mid(), __smb2_find_mid()), and its removal
+ * from the list (dequeue_mid())
  *
- * The reference that they take on the request is left out, since no other baseline
- * takes one.
+ * The reference on the request is left out: no other baseline takes one.
  */
 #ifndef _MIDATLAS_BENCH_CIFS_H
 #define _MIDATLAS_BENCH_CIFS_H

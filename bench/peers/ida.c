@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* An IDA gives the ids, an array beside it has the requests. */
+/* An IDA allocates the ids; an array beside it holds the requests. */
 #include <linux/atomic.h>
 #include <linux/err.h>
 #include <linux/idr.h>
@@ -40,7 +40,7 @@ static int ida_array_associate(void *table, struct bench_req *req, u32 *id)
 
 	if (ret < 0)
 		return ret;
-	/* What the request has before who finds it; pairs with the READ_ONCE(). */
+	/* Publishes @req; pairs with the READ_ONCE() of a lookup. */
 	smp_store_release(&t->slot[ret], req);
 	*id = ret;
 	return 0;

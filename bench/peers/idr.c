@@ -19,7 +19,7 @@ static void *idr_cyclic_create(unsigned int max)
 
 	if (!t)
 		return ERR_PTR(-ENOMEM);
-	/* What idr_init() does to zeroes */
+	/* idr_init() without clearing the structure again */
 	INIT_RADIX_TREE(&t->idr.idr_rt, IDR_RT_MARKER);
 	spin_lock_init(&t->lock);
 	t->max = max;

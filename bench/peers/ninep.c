@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What net/9p does with its tags: an IDR that gives the lowest free one, preloaded,
- * under a spinlock with interrupts off
+ * The tags of net/9p: an IDR that allocates the lowest free id, preloaded, under a spinlock
+ * with interrupts off
  *
- * 9p counts references of its requests, too.  That is left out here, since no
- * other baseline does it.
+ * The reference on the request is left out: no other baseline takes one.
  */
 #include <linux/err.h>
 #include <linux/idr.h>
@@ -25,7 +24,7 @@ static void *ninep_create(unsigned int max)
 
 	if (!t)
 		return ERR_PTR(-ENOMEM);
-	/* What idr_init() does to zeroes */
+	/* idr_init() without clearing the structure again */
 	INIT_RADIX_TREE(&t->idr.idr_rt, IDR_RT_MARKER);
 	spin_lock_init(&t->lock);
 	t->max = max;

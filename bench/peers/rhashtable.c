@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A resizable hash table, and a counter for the ids
+ * A resizable hash table with ids from a counter
  *
- * The ids are of 16 bits, as a MID is: where the counter comes to one that is in
- * use, the next is tried.
+ * The ids have 16 bits, as MIDs do; an id that is in use is skipped.
  */
 #include <linux/atomic.h>
 #include <linux/err.h>

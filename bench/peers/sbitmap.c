@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A scalable bitmap gives the ids, an array beside it has the requests, without
- * the wait queues of sbitmap_queue
+ * An sbitmap allocates the ids, without the wait queues of sbitmap_queue; an array beside
+ * it holds the requests
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
@@ -46,7 +46,7 @@ static int sbget_associate(void *table, struct bench_req *req, u32 *id)
 
 	if (i < 0)
 		return -ENOSPC;
-	/* What the request has before who finds it; pairs with the READ_ONCE(). */
+	/* Publishes @req; pairs with the READ_ONCE() of a lookup. */
 	smp_store_release(&t->slot[i], req);
 	*id = i;
 	return 0;

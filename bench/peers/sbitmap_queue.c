@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What blk-mq does with its tags: an sbitmap_queue gives the ids and takes them
- * back for the CPU that had them, an array beside it has the requests
+ * The tags of blk-mq: an sbitmap_queue allocates the ids and takes them back for the CPU
+ * that allocated them; an array beside it holds the requests
  */
 #include <linux/atomic.h>
 #include <linux/err.h>
@@ -53,7 +53,7 @@ static int sbq_associate(void *table, struct bench_req *req, u32 *id)
 	if (i < 0)
 		return -ENOSPC;
 	t->slot[i].cpu = cpu;
-	/* What the request has before who finds it; pairs with the READ_ONCE(). */
+	/* Publishes @req; pairs with the READ_ONCE() of a lookup. */
 	smp_store_release(&t->slot[i].req, req);
 	*id = i;
 	return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What cifs does for SMB1: the next 16-bit number that no request in the list has
- * (cifs_get_next_mid()); the list is walked to find that out, too
+ * cifs for SMB1: the next 16-bit id that no request in the list has (cifs_get_next_mid()),
+ * which takes a linear search for each candidate
  */
 #include "cifs.h"
 

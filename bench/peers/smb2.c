@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What cifs does for SMB2: the ids are a 64-bit counter under a lock
- * (smb2_get_next_mid())
+ * cifs for SMB2: ids from a 64-bit counter under a lock (smb2_get_next_mid())
  */
 #include "cifs.h"
 

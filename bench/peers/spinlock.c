@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An array whose free slots are a list, last freed first, under a spinlock
+ * An array with a list of its free slots, last freed first, under a spinlock
  *
- * Hard to beat by one thread that has it for itself.  Lookups take no lock.
+ * Lookups take no lock.
  */
 #include <linux/err.h>
 #include <linux/overflow.h>
@@ -51,7 +51,7 @@ static __always_inline int spin_pop(struct spin_table *t, struct bench_req *req,
 	if (i == SPIN_NONE)
 		return -ENOSPC;
 	t->free = t->slot[i].next;
-	/* What the request has before who finds it; pairs with the READ_ONCE(). */
+	/* Publishes @req; pairs with the READ_ONCE() of a lookup. */
 	smp_store_release(&t->slot[i].req, req);
 	*id = i;
 	return 0;
@@ -105,7 +105,7 @@ static noinline struct bench_req *spinlock_dissociate(void *table, u32 id, struc
 
 BENCH_BASELINE(spinlock, "spinlock");
 
-#define spinlock_irq_create		spinlock_create
+#define spinlock_irq_create	spinlock_create
 #define spinlock_irq_destroy	spinlock_destroy
 #define spinlock_irq_map		spinlock_map
 

@@ -63,7 +63,7 @@ static int xarray_cyclic_associate(void *table, struct bench_req *req, u32 *id)
 	struct xarray_table *t = table;
 	int err;
 
-	/* Up to 6.12, 1 says that the ids have wrapped. */
+	/* Up to 6.12, xa_alloc_cyclic() returns 1 if the ids have wrapped. */
 	err = xa_alloc_cyclic(&t->xa, id, req, t->limit, &t->next, GFP_KERNEL);
 	return min(err, 0);
 }
