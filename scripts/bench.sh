@@ -7,7 +7,7 @@
 # MODE=quick (the default), full, or smoke (are all results right? speed does not
 # matter, so the kernel is that of "make check"). OUT=DIR is where the results go.
 # BEFORE=COMMIT measures the atlas of that commit in the same run, as "before".
-# ONLY=NAME,... measures only these baselines.
+# ONLY=NAME,... measures only these baselines, and in quick mode all depths in both orders.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -30,7 +30,14 @@ phases() {
 		echo "tests=memory,reuse,full,one_free rounds=1 repeats=0 check_ms=10 sizes=64/64,4096/1000"
 		;;
 	quick)
-		echo "tests=st,mt,pc orders=all ms=3 sizes=$all"
+		if [ -n "$only" ]; then
+			echo "tests=st,mt,pc orders=all ms=3 sizes=$all"
+		else
+			echo "tests=st,mt orders=random ms=3 sizes=64/1,64/50,$three_quarters,$main"
+			echo "tests=pc orders=fifo ms=3 sizes=64/1,64/50,$three_quarters,$main"
+			echo "tests=st,mt orders=fifo ms=3 sizes=64/50,$three_quarters"
+			echo "tests=pc orders=random ms=3 sizes=64/50,$three_quarters"
+		fi
 		echo "tests=lookup,chase orders=random ms=2 sizes=64/50,$main"
 		echo "tests=memory,reuse check_ms=50 sizes=50/50,$reuse,65535/65535 baselines=midatlas,xa_alloc_cyclic,spinlock"
 		echo "tests=full,one_free check_ms=1000 sizes=$full baselines=midatlas"
@@ -108,19 +115,20 @@ measure() {
 	sed -i '2,${/^test,/d}' "$work/results.csv"
 }
 
-# Where it was measured: KEY VALUE by line
+# Where it was measured, as KEY: VALUE
 setup() {
-	echo "cpu $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
-	echo "host_kernel $(uname -r)"
-	echo "host_cpus $(nproc)"
-	echo "hypervisor $(lscpu | sed -n 's/^Hypervisor vendor: *//p' | grep . || sed -n '/^flags.*\<hypervisor\>/{s/.*/it does not say which/p;q}' /proc/cpuinfo | grep . || echo none)"
-	echo "kernel UML $(make -s -C "$kernel/source" kernelversion), with the barriers, per-CPU data and interrupt masking of x86 (scripts/kernel/uml.patch)"
-	echo "cpus $(sed -n 's/^@ Linux .*, \([0-9]*\) CPUs$/\1/p' "$work/console.log")"
-	echo "clocksource $(sed -n 's/^@ clocksource //p' "$work/console.log")"
-	echo "mode $mode"
-	echo "commit $(git -C "$top" describe --always --dirty 2>/dev/null || echo none)"
-	[ -z "$before" ] || echo "before $(git -C "$top" rev-parse --short "$before^{commit}")"
-	echo "date $(date -u +%F)"
+	cat <<-END
+		cpu: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
+		hypervisor: $(systemd-detect-virt 2>/dev/null || lscpu | sed -n 's/^Hypervisor vendor: *//p' | grep . || echo none or unknown)
+		host kernel: $(uname -r), $(nproc) CPUs
+		kernel: UML $(make -s -C "$kernel/source" kernelversion), with scripts/kernel/uml.patch
+		cpus: $(sed -n 's/^@ Linux .*, \([0-9]*\) CPUs$/\1/p' "$work/console.log")
+		clocksource: $(sed -n 's/^@ clocksource //p' "$work/console.log")
+		mode: $mode
+		commit: $(git -C "$top" describe --always --dirty 2>/dev/null || echo none)
+		before: ${before:+$(git -C "$top" rev-parse --short "$before^{commit}")}
+		date: $(date -u +%F)
+	END
 }
 
 phases >/dev/null
@@ -139,12 +147,12 @@ fi
 [ -e "$work/bench/midatlas_bench.ko" ] || die "the kernel in $kernel has no sbitmap, which two of the baselines are"
 
 measure
-setup >"$work/setup"
+setup | grep -v '^before: $' >"$work/setup.txt"
 if [ "$mode" = smoke ]; then
 	say "$(($(wc -l <"$work/results.csv") - 1)) results, all of them right"
 	exit
 fi
 mkdir -p "$out"
-cp "$work/results.csv" "$work/setup" "$out/"
+cp "$work/results.csv" "$work/setup.txt" "$out/"
 "$top/scripts/bench-report.py" "$out"
 say "results, tables and plots are in $out"
