@@ -190,6 +190,11 @@ def targets_alone(targets, results):
     ahead(targets, results, main, ", PC in order from 50 in flight")
 
 
+def slots(size):
+    """The slots of an atlas for @size: a power of two"""
+    return 1 << (size[0] - 1).bit_length()
+
+
 def judge(results, cpus):
     targets = Targets(results)
     (targets_against_before if results.has_before else targets_alone)(targets, results)
@@ -199,7 +204,7 @@ def judge(results, cpus):
     targets.ratios("lookup, throughput, times xa_alloc_cyclic", 0.5, results.cells(["lookup"]),
                    "xa_alloc_cyclic", "wide_array")
     targets.sizes("memory, times (17 bytes a slot + 1 KiB + 64 bytes a CPU)", 1.0, "memory",
-                  lambda size, got: got / (17 * size[0] + 1024 + 64 * cpus))
+                  lambda size, got: got / (17 * slots(size) + 1024 + 64 * cpus))
     targets.sizes("memory of 50 MIDs, bytes", 2048, "memory",
                   lambda size, got: got if size == (50, 50) else None)
     targets.sizes("exactly full: failed associates", 0, "full", lambda size, got: got)

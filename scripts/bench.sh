@@ -1,11 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Measures the atlas and its baselines in a UML kernel of the benchmark's own, and
-# prints tables and whether each target is met.
+# Benchmarks the atlas and its baselines in a UML kernel of its own, and prints tables and
+# whether each target is met.
 #
-# MODE=quick (the default), full, or smoke (are all results right? speed does not
-# matter, so the kernel is that of "make check"). OUT=DIR is where the results go.
+# MODE=quick (the default), full, or smoke (checks the results, not the speed, in the kernel
+# of "make check"). OUT=DIR receives the results.
 # BEFORE=COMMIT measures the atlas of that commit in the same run, as "before".
 # ONLY=NAME,... measures only these baselines, and in quick mode all depths in both orders.
 
@@ -13,11 +13,11 @@
 
 mode=${MODE:-quick} out=${OUT:-$cache/bench} before=${BEFORE:-} only=${ONLY:-}
 
-# What the tables show, as maximum/in flight
+# Depths, as maximum/in flight
 main=4096/1,4096/50,4096/1000,65535/4096,65535/65472
 # Three quarters full
 three_quarters=64/48,4096/3072,65535/49152
-# The same depths at each maximum, and exactly full
+# The depths at each maximum, and exactly full
 all=64/1,64/50,$three_quarters,$main,4096/4096,65535/1,65535/50,65535/1000,65535/65535
 full=50/50,64/64,4096/4096,65535/65535
 reuse=64/1,64/50,65535/1,65535/50,65535/1000
@@ -49,14 +49,14 @@ phases() {
 		echo "tests=lookup,chase orders=random ms=10 sizes=$all"
 		echo "tests=memory,reuse check_ms=200 sizes=50/50,$all"
 		echo "tests=full,one_free check_ms=500 sizes=$full"
-		echo "tests=full check_ms=60000 sizes=$full baselines=midatlas"
+		echo "tests=full check_ms=20000 sizes=$full baselines=midatlas"
 		;;
 	*) die "MODE=$mode: give quick, full or smoke" ;;
 	esac
 }
 
-# before COMMIT DIR: the sources of that commit's atlas as a module of its own in DIR. Its
-# symbols, its trace events and its baseline have other names; its flags are those of ../Kbuild.
+# before COMMIT DIR: writes the sources of that commit's atlas, a module of its own, to DIR.
+# Its symbols, trace events and baseline are renamed; its flags are those of ../Kbuild.
 before() {
 	local commit
 
@@ -79,12 +79,12 @@ before() {
 	END
 }
 
-# Whatever a phase measures, "before" is measured, too.
+# Applies ONLY to the phases, and adds "before" to those that name baselines.
 only() {
 	sed -E "${only:+s/ baselines=[^ ]*//; s/$/ baselines=$only/; }${before:+s/( baselines=[^ ]*)/\1,before/}"
 }
 
-# Before all others who want its cores, if we may
+# Gives the guest's threads the highest priority, if allowed.
 go_first() {
 	local pid thread
 
@@ -99,7 +99,7 @@ go_first() {
 	done
 } >/dev/null 2>&1
 
-# Runs each phase, and leaves the lines of all in results.csv
+# Runs each phase and collects all results in results.csv.
 measure() {
 	local parameters first
 
@@ -107,7 +107,7 @@ measure() {
 		rm -rf "$work/uml"
 		go_first &
 		first=$!
-		PINNED=yes "$top/scripts/uml.sh" "$kernel" "$work" bench.sh PARAMETERS="${parameters// /:}" ||
+		LIMIT=${LIMIT:-1800} PINNED=yes "$top/scripts/uml.sh" "$kernel" "$work" bench.sh PARAMETERS="${parameters// /:}" ||
 			die "a result was wrong or the guest failed"
 		kill "$first" 2>/dev/null || true
 		sed -n 's/^= //p' "$work/console.log" >>"$work/results.csv"
@@ -115,11 +115,11 @@ measure() {
 	sed -i '2,${/^test,/d}' "$work/results.csv"
 }
 
-# Where it was measured, as KEY: VALUE
+# Prints the test setup, as KEY: VALUE.
 setup() {
 	cat <<-END
 		cpu: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
-		hypervisor: $(systemd-detect-virt 2>/dev/null || lscpu | sed -n 's/^Hypervisor vendor: *//p' | grep . || echo none or unknown)
+		hypervisor: $(lscpu | sed -n 's/^Hypervisor vendor: *//p' | grep . || echo none or unknown)
 		host kernel: $(uname -r), $(nproc) CPUs
 		kernel: UML $(make -s -C "$kernel/source" kernelversion), with scripts/kernel/uml.patch
 		cpus: $(sed -n 's/^@ Linux .*, \([0-9]*\) CPUs$/\1/p' "$work/console.log")
@@ -144,7 +144,7 @@ if [ -n "$before" ]; then
 else
 	build_modules "$kernel"
 fi
-[ -e "$work/bench/midatlas_bench.ko" ] || die "the kernel in $kernel has no sbitmap, which two of the baselines are"
+[ -e "$work/bench/midatlas_bench.ko" ] || die "the kernel in $kernel has no sbitmap, which two baselines need"
 
 measure
 setup | grep -v '^before: $' >"$work/setup.txt"

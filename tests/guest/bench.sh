@@ -11,7 +11,7 @@ bench=/sys/kernel/debug/midatlas_bench
 # Without debugfs, whose directories would count as memory of an atlas
 before=$(ls bench/before/midatlas_before.ko 2>/dev/null)
 for atlas in ./midatlas.ko $before; do
-	load $atlas debugfs=0 || fail "$atlas does not load"
+	load "$atlas" debugfs=0 || fail "$atlas does not load"
 done
 tell "clocksource $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)"
 tell "$PARAMETERS"
