@@ -32,7 +32,7 @@ help:
 	@echo '  make modules         modules for the running kernel, or for the one of KDIR=...'
 	@echo '  make install         build and install them in updates/midatlas; uninstall removes them'
 	@echo '  make docs            documentation as HTML and man pages, in Documentation/output'
-	@echo '  make clean           remove what was built here'
+	@echo '  make clean           remove build products'
 	@echo '  make clean-cache     remove the cached kernels, sources and tools'
 	@echo
 	@echo 'Package:'

@@ -71,7 +71,6 @@ kernel_doc() {
 		xargs -0 python3 "$tree/scripts/kernel-doc" -none -Wall -Werror
 }
 
-# No other scripts are ours; shellcheck follows what they source.
 shell_scripts() { shellcheck -x -P SCRIPTDIR scripts/*.sh tests/guest/*.sh clients/*/*.sh packaging/*.sh .ci/run; }
 
 check_source() {

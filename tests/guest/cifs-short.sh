@@ -15,8 +15,8 @@ for dialect in 1.0 3.1.1,seal; do
 	cp /tmp/data $mnt/data || fail "$dialect: no copy"
 	cp -r /usr/include/asm-generic $mnt/tree || fail "$dialect: no copy of a tree"
 	drop_caches
-	cmp /tmp/data $mnt/data || fail "$dialect: the data is not what was written"
-	diff -r /usr/include/asm-generic $mnt/tree || fail "$dialect: the tree is not what was written"
+	cmp /tmp/data $mnt/data || fail "$dialect: the data differs"
+	diff -r /usr/include/asm-generic $mnt/tree || fail "$dialect: the tree differs"
 	rm -r $mnt/data $mnt/tree
 	umount $mnt || fail "$dialect: no unmount"
 	tell "mounted with vers=$dialect, written, compared, deleted, unmounted"

@@ -174,13 +174,13 @@ def watch_one(check, pattern):
     return reads, used
 
 
-def watch(folder):
+def watch(directory):
     children = {}
     for check in (check_stats, check_inflight):
         read_end, write_end = os.pipe()
         child = os.fork()
         if not child:
-            reads, used = watch_one(check, f"{folder}/*/{check.__name__[6:]}")
+            reads, used = watch_one(check, f"{directory}/*/{check.__name__[6:]}")
             os.write(write_end, f"{reads} {used}".encode())
             os._exit(0)
         children[child] = read_end
