@@ -36,9 +36,9 @@ user_build() {
 		{ cat "$work/$output.log" >&2; die "$output does not build"; }
 }
 
-# build_model SOURCE: builds $work/model with SOURCE as midatlas.c
+# build_model SOURCE [ARGUMENT...]: builds $work/model with SOURCE as midatlas.c
 build_model() {
 	user_headers kernel.h "$1" "${including[@]}"
 	user_build gcc model -no-pie -Wl,-z,now -fno-stack-protector -fcf-protection=none \
-		"$1" "$top"/tests/model/{explore,atlas}.c
+		"${@:2}" "$1" "$top"/tests/model/{explore,atlas}.c
 }

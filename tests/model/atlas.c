@@ -135,6 +135,16 @@ static bool associates(const struct op *op)
 	return op->kind && strchr("aAwv", op->kind);
 }
 
+/*
+ * A MID is free when the call that claims it has returned: until then it may be on its
+ * way to the caller, and count as in use.
+ */
+static bool frees_late(const struct op *op)
+{
+	return op->kind && strchr("dic", op->kind) &&
+	       (op->kind == 'c' || !(now.in_flight & 1u << op->c));
+}
+
 static unsigned int least_max(void)
 {
 	return now.next_max && now.next_max < now.max ? now.next_max : now.max;
@@ -179,8 +189,9 @@ static void note(int thread)
 	op->seen |= 1u << in_flight_as(op->mid);
 	op->most = max(op->most, most_max());
 	for (i = 0; i < MODEL_THREADS; i++)
-		others += i != thread && associates(&now.op[i]) &&
-			  !(now.in_flight & 1u << now.op[i].c);
+		others += i != thread && (frees_late(&now.op[i]) ||
+					  (associates(&now.op[i]) &&
+					   !(now.in_flight & 1u << now.op[i].c)));
 	/* Who is about to come in may have its MID already, or been promised it. */
 	if (count(now.in_flight | now.abandoned) + others >= least_max())
 		op->full = true;

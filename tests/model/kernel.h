@@ -171,7 +171,7 @@ typedef struct { s64 counter; } atomic64_t;
 #define nr_cpu_ids	MODEL_CPUS
 unsigned int model_cpu(void);
 #define for_each_possible_cpu(cpu)	for (cpu = 0; cpu < MODEL_CPUS; cpu++)
-#define MODEL_CPU_SIZE	192	/* what all of one CPU's together may have */
+#define MODEL_CPU_SIZE	192	/* the most that one CPU's variables may take */
 #define per_cpu_ptr(p, cpu)						\
 	((__typeof__(p))((char *)(p) + (cpu) * MODEL_CPU_SIZE))
 #define raw_smp_processor_id	model_cpu
@@ -310,6 +310,7 @@ bool model_traces(void);
 #define TP_PROTO(...)	__VA_ARGS__
 #define TP_ARGS(...)	__VA_ARGS__
 #define pr_warn(...)		do { } while (0)
+#define pr_warn_ratelimited(...)	do { } while (0)
 
 struct dentry;
 struct file;

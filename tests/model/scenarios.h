@@ -1,14 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0 */
-/* what, the maximum, what is done first, what the threads do: see atlas.c */
+/* name, maximum, operations that prepare the atlas, operations of each thread: see atlas.c */
 
 #if MID_BITS == 3
 
-	/* The table grows to its full size: all bits of a MID are the slot's number. */
+	/*
+	 * The table grows to its full size: all bits of a MID are the slot's number.
+	 *
+	 *	T1: associate (older table)	T2: associate, then claim of MID 1
+	 *
+	 *	is about to take slot 0
+	 *					grows; slot 1 is blocked, as the older
+	 *					table has MID 1
+	 *					older slot 0: LIVE -> FREE
+	 *	slot 0: generation + 1, BUSY
+	 *	the table is older: gives back
+	 *	parks slot 0, unblocks the MID
+	 *	of the new generation
+	 *					slot 0 is PARKED already
+	 *
+	 * Slot 1 stayed blocked: "a lost slot: 6 MIDs of 7 are to be had".
+	 */
 	{ "grow, stale associate, claim", 1, "a0 x7", { "a1", "a2 a3 a4 a5 a6 d0" } },
-	{ "grow, abandon, associate of a MID in quarantine", 4, "a0 a1 a2 a3 d0 a0 x7",
-	  { "q0 d0", "a4 a5" } },
+	/* The older table has MID 1 ABANDONED: it is not LIVE, and must not be handed out. */
+	{ "grow, abandon, associate of a MID in quarantine", 1, "a0 x7 a1 a2 q0",
+	  { "a3 a4 a5 a6", "d0" } },
 
-	/* What people see */
+	/*
+	 * Trace events.  A slot that was freed before its event is associated, and traced,
+	 * by another thread first:
+	 *
+	 *	T1: dissociate			T2: associate
+	 *
+	 *	word: LIVE -> FREE
+	 *					word: FREE -> BUSY, the same MID
+	 *					trace associate
+	 *	trace dissociate
+	 *
+	 * Shown by an associate of a MID that is still in use by the trace.
+	 */
 	{ "trace: claim, associate of the same MID", 7, "l a0 a1 a2 a3 a4 a5 a6", { "d0", "a7" } },
 	{ "trace: late reply, associate of the same MID", 7, "l a0 a1 a2 a3 a4 a5 a6 q0",
 	  { "d0", "a7" } },
@@ -16,7 +45,7 @@
 
 #else
 
-	/* Whose is it? */
+	/* Claims: one caller gets the context. */
 	{ "claim, claim", 1, "a0", { "d0", "d0", "m0" } },
 	{ "claim, claim by context, abandon", 4, "a0", { "d0", "i0", "q0" } },
 	{ "claim, reassociate, reassociate", 1, "a0", { "d0", "r01", "r02" } },
@@ -28,7 +57,7 @@
 	{ "get, reassociate, claim", 1, "a0", { "g0", "r01", "d0" } },
 	{ "get, last put, next use", 1, "a0", { "d0 a1", "g0", "g1 d1" } },
 
-	/* A free slot is found. */
+	/* An associate finds a free slot. */
 	{ "associate, associate of one MID", 1, "", { "a0 d0", "a1 d1" } },
 	{ "associate, while one is freed and another taken", 2, "a0", { "d0 a1", "a2" } },
 	{ "the same, and one comes and goes", 3, "a0 a1", { "d0 a2", "a3", "d1 a4" } },
@@ -39,7 +68,7 @@
 	{ "associate, associate in a full line", 4, "a0 a1 a2 a3", { "d0", "a4", "d1 a5" } },
 	{ "associate, associate in two lines", 5, "a0 a1 a2 a3 a4", { "d0", "a5", "d4" } },
 
-	/* Those who wait get it. */
+	/* Waiters are served. */
 	{ "wait, claim", 1, "a0", { "w1 d1", "d0" } },
 	{ "wait, wait, claim", 1, "a0", { "d0 w1 d1", "w2 d2" } },
 	{ "wait, claim, associate", 1, "a0", { "w1", "d0", "a2 d2" } },
@@ -51,9 +80,11 @@
 	{ "wait, set_max, claim", 1, "a0", { "w1", "x2", "d0" } },
 	{ "wait, abandon, late reply", 4, "a0 a1 a2 a3", { "w4", "q0 d0" } },
 	{ "wait, abandon, expiry", 4, "a0 a1 a2 a3", { "w4", "q0" } },
+	/* T2 holds the only slot that T3 looks for; it must say so when another gets free. */
 	{ "associate, wait, claim, claim", 2, "a0 a1", { "d0 d1", "a2", "w3" } },
-	{ "over the limit, wait, wait that gives up, claim", 2, "a0 a1 x1",
-	  { "w2", "v3 d3", "d0 d1" } },
+	/* set_max serves the queue before T3 has retired the slot that it freed. */
+	{ "over the limit, wait that gives up, set_max, claim", 2, "a0 a1 x1",
+	  { "v2", "x1", "d0" } },
 	{ "wait, drain, claim", 1, "a0", { "w1 d1", "n", "d0" } },
 	{ "wait that gives up, drain that gives up", 1, "a0", { "v1 d1", "t", "d0" } },
 
@@ -86,18 +117,29 @@
 	{ "grown, associate of a MID in use", 1, "a1 d1 a0 x2 z0", { "a2 d2", "d0 a3" } },
 	{ "grown, wait for a MID in use", 1, "a1 d1 a0 x2 z01 a4", { "w2", "d4", "d0" } },
 
-	/* The end */
+	/* Destroy */
 	{ "destroy, unload, map", 1, "a0", { "e u", "m0", "m0" } },
 	{ "destroy, unload, map in the older table", 1, "a1 x2 a0", { "e u", "m1", "d1" } },
 	{ "destroy, wait, wait", 1, "a0", { "e", "w1", "v2" } },
 	{ "destroy, wait, claim", 1, "a0", { "e", "w1 d1", "d0" } },
+	/*
+	 *	T1: destroy			T2: associate_wait
+	 *
+	 *					takes a slot, reads mode 0
+	 *	shuts, sees no waiter
+	 *	claims all but the BUSY slot
+	 *					publishes, returns 0
+	 *
+	 * Nobody claimed T2's context: "contexts 0x2 were not handed out".
+	 */
 	{ "destroy, wait that has found a free MID", 2, "a0", { "e u", "w1 d1" } },
 	{ "destroy, expiry", 4, "a0 a1", { "e u", "q0 q1", "m1" } },
 
 	/* The counts */
 	{ "stats, associate, claim", 1, "a0", { "s", "a1 d1", "d0" } },
 
-	/* What people see */
+	/* debugfs */
+	/* A pointer must not pass for the end of a quarantine. */
 	{ "debugfs: abandon, late reply, associate", 4, "a0 a1 a2 a3", { "q0 d0 a4", "f" } },
 	{ "debugfs: claim, associate, reassociate", 1, "a0", { "d0 a1", "f", "r02" } },
 
