@@ -112,6 +112,7 @@
 #define MID_MODE_WAITERS	BIT(2)
 #define MID_MODE_DRAIN		BIT(3)
 #define MID_MODE_SCAN		BIT(8)	/* a count of associates */
+#define MID_MODE_LOCK		(MID_MODE_OVER_LIMIT | MID_MODE_WAITERS | MID_MODE_DRAIN)
 
 /**
  * struct mid_table - slots whose MIDs have one layout
@@ -275,48 +276,35 @@ static void mid_find_tune(struct mid_atlas *atlas, unsigned int in_use);
  * Taking a MID
  */
 
-static void mid_slot_give_back(struct mid_atlas *atlas, struct mid_table *t, unsigned int i,
-			       u64 word)
-{
-	mid_slot_free(&t->slots[i], word);
-	mid_slot_freed(atlas, t, i);
-}
-
 /*
  * Something rare is in progress: may this slot, which we made BUSY with a full
- * barrier, go LIVE?  If not, gives it back.
+ * barrier, go LIVE?  If not, it is not ours any more.
  */
 static int mid_slot_confirm(struct mid_atlas *atlas, struct mid_table *t, unsigned int i,
 			    u64 *word)
 {
-	int mode = atomic_read(&atlas->mode), err = -EAGAIN, next;
+	bool placed, draining, waiters;
 	unsigned long flags;
+	int next;
 
-	if (mode & MID_MODE_DRAIN) {
-		err = -ESHUTDOWN;
-	} else if (mode & MID_MODE_WAITERS) {
-		err = -ENOSPC;
-	} else if (!(mode & MID_MODE_OVER_LIMIT)) {
-		if (!mid_slot_unique(t, i, word)) {
-			/* Again, under the lock under which it is unblocked. */
-			raw_spin_lock_irqsave(&atlas->lock, flags);
-			next = mid_slot_unique(t, i, word) ? -ENOENT :
-				mid_slot_block(atlas, t, i, *word);
-			raw_spin_unlock_irqrestore(&atlas->lock, flags);
-			if (next >= 0)
-				mid_slot_freed_slow(atlas, t, next);
-			if (next != -ENOENT)
-				return -EAGAIN;
-		}
-		if (rcu_access_pointer(atlas->table) == t)
-			return 0;
-	}
+	if (!(atomic_read(&atlas->mode) & MID_MODE_LOCK) &&
+	    mid_slot_unique(t, i, word) && rcu_access_pointer(atlas->table) == t)
+		return 0;
 
-	mid_slot_give_back(atlas, t, i, *word);
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	placed = mid_slot_place(atlas, t, i, word, &next);
+	draining = mid_atlas_draining(atlas);
+	waiters = mid_atlas_first_waiter(atlas);
+	t = mid_atlas_table_locked(atlas);
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	if (next >= 0)
+		mid_slot_freed_slow(atlas, t, next);
+	if (!placed)
+		return 0;
+	if (draining)
+		return -ESHUTDOWN;
 	/* If that was the last waiter, what else is free is for us. */
-	if (err == -ENOSPC && !(atomic_read(&atlas->mode) & MID_MODE_WAITERS))
-		err = -EAGAIN;
-	return err;
+	return waiters ? -ENOSPC : -EAGAIN;
 }
 
 /* A slot that is BUSY for us, and has its request, goes LIVE. */
@@ -432,7 +420,8 @@ static noinline int mid_atlas_associate_again(struct mid_atlas *atlas, struct mi
 {
 	void *ctx = t->slots[i].ctx;
 
-	mid_slot_give_back(atlas, t, i, word);
+	mid_slot_free(&t->slots[i], word);
+	mid_slot_freed(atlas, t, i);
 	rcu_read_unlock();
 	return mid_atlas_associate_slow(atlas, ctx, mid, gfp);
 }

@@ -43,7 +43,7 @@ static noinline void mid_atlas_sample(struct mid_atlas *atlas)
 
 static __always_inline bool mid_atlas_sample_is_due(const struct mid_atlas *atlas)
 {
-	return READ_ONCE(atlas->sampled) != jiffies;
+	return READ_ONCE(atlas->sampled) - jiffies;
 }
 
 static void mid_atlas_count_dissociate(struct mid_atlas *atlas)

@@ -78,7 +78,10 @@ static void mid_quarantine_end(struct mid_atlas *atlas, struct mid_slot *slot)
 	mid_slot_free(slot, atomic64_read(&slot->word));
 }
 
-/* Ends the quarantine of @mid for its reply or because its time has come.  Returns false if it had ended. */
+/*
+ * Ends the quarantine of @mid, for its late reply or because its time has come.  Returns
+ * false if it had ended already.
+ */
 static bool mid_atlas_unabandon(struct mid_atlas *atlas, u16 mid, bool late)
 {
 	struct mid_slot *slot;

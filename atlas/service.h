@@ -122,37 +122,44 @@ static int mid_slot_parked(struct mid_atlas *atlas, struct mid_table *t, unsigne
 	return next;
 }
 
-/* A BUSY slot has no MID of its own: out of service with it, and in with another. */
-static int mid_slot_block(struct mid_atlas *atlas, struct mid_table *t, unsigned int i, u64 word)
+/*
+ * Slot @i is BUSY and the caller's: parks it if it is surplus or has no MID of its own, or
+ * hands it to the first waiter.  Returns false if it may stay as it is.  @next is the slot
+ * of the current table that came into service for it, or an error.
+ */
+static bool mid_slot_place(struct mid_atlas *atlas, struct mid_table *t, unsigned int i,
+			   u64 *word, int *next)
 {
-	atomic64_set(&t->slots[i].word, mid_word_with(word, MID_PARKED));
-	return mid_slot_parked(atlas, t, i, true);
+	bool surplus = t != mid_atlas_table_locked(atlas) || mid_atlas_spare(atlas) < 0;
+	struct mid_waiter *w = mid_atlas_first_waiter(atlas);
+
+	*next = -ENOENT;
+	if (surplus || !mid_slot_unique(t, i, word)) {
+		atomic64_set(&t->slots[i].word, mid_word_with(*word, MID_PARKED));
+		*next = mid_slot_parked(atlas, t, i, !surplus);
+	} else if (w) {
+		w->t = t;
+		w->i = i;
+		w->word = *word;
+		mid_waiter_release(atlas, w, 0);
+	} else {
+		return false;
+	}
+	return true;
 }
 
-/*
- * Settles slot @i, if it is free.  Returns the slot of the current table that came into
- * service for it and is to be settled next, or an error.
- */
+/* Settles slot @i, if it is free.  Returns the slot that is to be settled next, or an error. */
 static int mid_slot_settle(struct mid_atlas *atlas, struct mid_table *t, unsigned int i)
 {
-	struct mid_slot *slot = &t->slots[i];
-	struct mid_waiter *w = mid_atlas_first_waiter(atlas);
-	s64 word = atomic64_read(&slot->word);
+	int next = -ENOENT;
+	u64 word;
 
-	if (t != mid_atlas_table_locked(atlas) || mid_atlas_spare(atlas) < 0) {
-		if (mid_word_state(word) != MID_FREE ||
-		    !atomic64_try_cmpxchg(&slot->word, &word, mid_word_with(word, MID_PARKED)))
-			return -ENOENT;
-		return mid_slot_parked(atlas, t, i, false);
-	}
-	if (!w || !mid_slot_take(slot, t->step, &w->word))
+	if (t == mid_atlas_table_locked(atlas) && mid_atlas_spare(atlas) >= 0 &&
+	    !mid_atlas_first_waiter(atlas))
 		return -ENOENT;
-	if (!mid_slot_unique(t, i, &w->word))
-		return mid_slot_block(atlas, t, i, w->word);
-	w->t = t;
-	w->i = i;
-	mid_waiter_release(atlas, w, 0);
-	return -ENOENT;
+	if (mid_slot_take(&t->slots[i], t->step, &word))
+		mid_slot_place(atlas, t, i, &word, &next);
+	return next;
 }
 
 static void mid_atlas_settle(struct mid_atlas *atlas, struct mid_table *t, int i)
@@ -217,7 +224,7 @@ static noinline void mid_slot_freed_slow(struct mid_atlas *atlas, struct mid_tab
 					 unsigned int i)
 {
 	if (rcu_access_pointer(atlas->table) != t ||
-	    atomic_read(&atlas->mode) & (MID_MODE_OVER_LIMIT | MID_MODE_DRAIN | MID_MODE_WAITERS))
+	    atomic_read(&atlas->mode) & MID_MODE_LOCK)
 		mid_atlas_settle(atlas, t, i);
 	/* The slot first, then the count; pairs with mid_find_check_all(). */
 	if (atomic_read(&atlas->mode) >= MID_MODE_SCAN)

@@ -143,7 +143,7 @@ static void mid_table_init(struct mid_table *t, unsigned int online, unsigned in
 		atomic64_set(&t->slots[t->mask].word, MID_PARKED);
 }
 
-/* The generation with which a table of 2^@order slots begins, so that its MIDs follow those of @t */
+/* The generation with which a table of 2^@order slots begins: its MIDs follow those of @t. */
 static unsigned int mid_table_next_gen(const struct mid_table *t, unsigned int order)
 {
 	unsigned int i;
