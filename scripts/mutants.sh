@@ -43,7 +43,7 @@ by_litmus() {
 
 # by_kunit SUITE TEST
 by_kunit() {
-	SUITES=$1 "$tree/scripts/kunit.sh" >"$work/log" 2>&1 || true
+	SUITES=$1.$2 "$tree/scripts/kunit.sh" >"$work/log" 2>&1 || true
 	said=$(sed -n "s/^\[[0-9:]*\] *\(\[FAILED\] $2\)$/\1/p" "$work/log" | head -n 1)
 	[ -n "$said" ] || { said="$2 did not fail: $(tail -n 1 "$work/log")"; return 1; }
 }
