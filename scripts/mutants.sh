@@ -41,26 +41,31 @@ by_litmus() {
 	said=$(sed -n 's/^\([^ ]*-broken\) */\1: /p' "$work/log")
 }
 
-# by_kunit SUITE TEST
+# by_kunit SUITE TEST: builds only what changed since the last mutant
 by_kunit() {
-	SUITES=$1.$2 "$tree/scripts/kunit.sh" >"$work/log" 2>&1 || true
+	said="does not build"
+	kernel=$("$top/scripts/kernel.sh")
+	"$tree/scripts/modules.sh" "$kernel" "$work/modules" >"$work/log" 2>&1 || return
+	echo "$kernel" >"$work/modules/kernel"
+	MIDATLAS_BUILT=$work/modules SUITES=$1.$2 "$tree/scripts/kunit.sh" >"$work/log" 2>&1 || true
 	said=$(sed -n "s/^\[[0-9:]*\] *\(\[FAILED\] $2\)$/\1/p" "$work/log" | head -n 1)
 	[ -n "$said" ] || { said="$2 did not fail: $(tail -n 1 "$work/log")"; return 1; }
 }
 
-# apply: the sources with the mutant, in $tree
-apply() {
-	rm -rf "$tree"
-	mkdir "$tree"
-	tar -C "$top" -c --exclude=./.git --exclude=./packages . | tar -C "$tree" -x
-	mutate "$tree" apply "$name" >"$work/diff"
+# restore: the sources without the last mutant, in $tree
+restore() {
+	local file
+
+	sed -n 's/^--- //p' "$work/diff" | while read -r file; do
+		cp "$top/$file" "$tree/$file"
+	done
 }
 
 # try KIND ARGUMENT...: a row of the table
 try() {
 	local result=caught said
 
-	apply
+	mutate "$tree" apply "$name" >"$work/diff"
 	if ! "by_$1" "${@:2}"; then
 		result="NOT CAUGHT"
 		failed=$((failed + 1))
@@ -68,6 +73,7 @@ try() {
 		caught=$((caught + 1))
 	fi
 	printf '%-36s %-10s %-7s %s\n' "$name" "$result" "$1" "$said"
+	restore
 }
 
 need python3:python3
@@ -76,6 +82,8 @@ mutate "$top" || die "bring tests/mutants/atlas.mut up to date"
 
 workdir mutants
 tree=$work/tree
+mkdir "$tree"
+tar -C "$top" -c --exclude=./.git --exclude=./packages . | tar -C "$tree" -x
 for name in $(mutate "$top" list "${1:-}"); do
 	read -ra by <<<"$(mutate "$top" show "$name" caught-by)"
 	[[ " ${BY:-${by[0]}} " != *" ${by[0]} "* ]] || try "${by[@]}"
