@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# mutants.sh [WORD]: applies the mutants of tests/mutants/atlas.mut (or those with WORD in
-# their names) to a copy of the tree, one at a time, and runs the test that must catch
+# mutants.sh [WORD...]: applies the mutants of tests/mutants/atlas.mut (or those with a WORD
+# in their names) to a copy of the tree, one at a time, and runs the test that must catch
 # each; see tests/mutants/README. BY="model litmus" runs only the mutants that these catch.
 # mutants.sh --dry-run: only checks that each mutant applies.
 
@@ -48,7 +48,7 @@ by_kunit() {
 	"$tree/scripts/modules.sh" "$kernel" "$work/modules" >"$work/log" 2>&1 || return
 	echo "$kernel" >"$work/modules/kernel"
 	MIDATLAS_BUILT=$work/modules SUITES=$1.$2 "$tree/scripts/kunit.sh" >"$work/log" 2>&1 || true
-	said=$(sed -n "s/^\[[0-9:]*\] *\(\[FAILED\] $2\)$/\1/p" "$work/log" | head -n 1)
+	said=$(sed -n "s/^\\[[0-9:]*\\][ =]*\\(\\[FAILED\\] $2\\)[ =]*$/\\1/p" "$work/log" | head -n 1)
 	[ -n "$said" ] || { said="$2 did not fail: $(tail -n 1 "$work/log")"; return 1; }
 }
 
@@ -84,7 +84,7 @@ workdir mutants
 tree=$work/tree
 mkdir "$tree"
 tar -C "$top" -c --exclude=./.git --exclude=./packages . | tar -C "$tree" -x
-for name in $(mutate "$top" list "${1:-}"); do
+for name in $(mutate "$top" list "$@"); do
 	read -ra by <<<"$(mutate "$top" show "$name" caught-by)"
 	[[ " ${BY:-${by[0]}} " != *" ${by[0]} "* ]] || try "${by[@]}"
 done

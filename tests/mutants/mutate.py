@@ -3,7 +3,7 @@
 """Reads the mutants of atlas.mut and puts them into the atlas' sources; see README.
 
 mutate.py TREE                   checks that each mutant applies
-mutate.py TREE list [WORD]       prints the names of all mutants, or of those with WORD
+mutate.py TREE list [WORD...]    prints the names of all mutants, or of those with a WORD
 mutate.py TREE show NAME FIELD   prints a field: bug, caught-by or in (functions and files)
 mutate.py TREE apply NAME        changes the sources in TREE, prints a diff
 """
@@ -17,8 +17,8 @@ import sys
 # Comments, strings, characters, words, other characters; spaces and \ at a line's end are none.
 TOKEN = re.compile(r'/\*.*?\*/|//[^\n]*|"(?:\\.|[^"\\])*"|\'(?:\\.|[^\'\\])*\'|\w+|\\\n|[^\w\s]', re.S)
 # A mutant may leave a variable unused, or statements where they look guarded by an if.
-QUIET = ''.join(f'#pragma GCC diagnostic ignored "-W{name}"\n' for name in
-                ('unused-variable', 'unused-but-set-variable', 'unused-label', 'misleading-indentation'))
+QUIET = ''.join(f'#pragma GCC diagnostic ignored "-W{name}"\n' for name in (
+    'unused-variable', 'unused-but-set-variable', 'unused-function', 'misleading-indentation'))
 
 
 def read_mutants(path):
@@ -95,7 +95,7 @@ def main():
     tree, command, *words = sys.argv[1:] + ['check'] * (len(sys.argv) == 2)
     mutants = read_mutants(os.path.join(os.path.dirname(__file__), 'atlas.mut'))
     if command == 'list':
-        print(*[m['mutant'] for m in mutants if not words or words[0] in m['mutant']], sep='\n')
+        print(*[m['mutant'] for m in mutants if not words or any(w in m['mutant'] for w in words)], sep='\n')
         return
     if words:
         mutants = [m for m in mutants if m['mutant'] == words[0]]
