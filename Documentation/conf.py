@@ -22,7 +22,7 @@ language = "en"
 
 extensions = ["automarkup", "kerneldoc"]
 kerneldoc_srctree = str(here.parent)
-exclude_patterns = ["output", "performance"]
+exclude_patterns = ["output"]
 
 primary_domain = "c"
 highlight_language = "none"
