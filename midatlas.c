@@ -98,7 +98,7 @@
 #define MID_STAY_ORDER		12	/* up to here a CPU may stay in its chunk */
 #define MID_PROBES		16u	/* slots to probe before the CPU tries something else */
 #define MID_MOST_PROBES		64u	/* the same where space is low */
-#define MID_RING		64	/* freed slots that a CPU remembers where space is low */
+#define MID_RING		32	/* freed slots that a CPU remembers where space is low */
 #define MID_MOST_KEPT		16u	/* of these it leaves so many alone, if it can */
 #define MID_ROOMY		~0u	/* mid_atlas::keep where space is not low */
 #define MID_NO_SLOT		~0u	/* looks like the last of its chunk */

@@ -8,9 +8,9 @@
  * the same cache line.  In a small table, which has generation bits enough, a CPU goes
  * round in its chunk as long as half of that is free.
  *
- * *Cache.*  Where less than a quarter of the slots is free ("low space"), a scan
- * meets mostly busy slots.  There each CPU keeps a small ring of slots that it freed,
- * and takes the oldest first.  It leaves the last @keep of them alone as long as a
+ * *Cache.*  Where a quarter or less of the slots is free ("low space"), or half of a
+ * small table, a scan meets many busy slots.  There each CPU keeps a small ring of slots
+ * that it freed, and takes the oldest first.  It leaves the last @keep of them alone as long as a
  * scan finds another slot: the more slots are free, the longer a freed MID rests.  A
  * CPU whose ring is empty, because it only sends, moves another CPU's ring to its own.
  *
@@ -45,8 +45,9 @@ static __always_inline bool mid_find_is_low(const struct mid_atlas *atlas)
 static void mid_find_tune(struct mid_atlas *atlas, unsigned int in_use)
 {
 	unsigned int online = READ_ONCE(atlas->online), free = online - min(in_use, online);
+	unsigned int low = online / (online > BIT(MID_STAY_ORDER) ? 4 : 2);
 	/* A border that moves keeps the CPUs from changing their ways each tick. */
-	unsigned int enough = online / 4 + (mid_find_is_low(atlas) ? online / 8 : 0);
+	unsigned int enough = low + (mid_find_is_low(atlas) ? online / 8 : 0);
 	unsigned int keep = min(free / (2 * nr_cpu_ids), MID_MOST_KEPT);
 	/* Twice what it takes on average, or few where that would be too many */
 	unsigned int probes = 2 * online / (free + 1);
