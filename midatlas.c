@@ -1098,7 +1098,7 @@ EXPORT_SYMBOL_GPL(mid_atlas_claim_all);
  *
  * For timeouts: claims every request that was associated at least @age ago.
  * A reassociate does not make a request younger (256 of them, by one jiffy).  Ages
- * are right up to 2^36 jiffies, on 32-bit CPUs up to 2^31.
+ * are right up to 2^37 jiffies, on 32-bit CPUs up to 2^32, but for the last 2^20.
  *
  * Context: Any context but NMI, as far as @fn allows.  Looks at all slots.
  * Return: how many requests were taken.

@@ -4,19 +4,19 @@
  *
  * A client that sends many requests over one connection needs a Multiplex ID
  * (MID) for each, finds the request again when a reply carries its MID, and
- * must hand the request to exactly one of all who may end it: the reply, the
- * timeout, the signal, the reset.  An atlas does that.  It holds, for each MID
- * in flight, one opaque pointer: the request's *context*.
+ * must hand the request to exactly one of the callers that may end it: reply,
+ * timeout, signal, reset.  An atlas does that.  It holds, for each MID in flight,
+ * one opaque pointer: the *request*, @ctx in the calls below.
  *
  * The invariants
  *
- *  1. A context that mid_atlas_map() returns was fully written before it was
+ *  1. A request that mid_atlas_map() returns was fully written before it was
  *     associated.
- *  2. A context leaves the atlas exactly once: to one caller that claims it
+ *  2. A request leaves the atlas exactly once: to one caller that claims it
  *     (dissociate, dissociate_if, reassociate, abandon, claim_all,
  *     claim_older), or to the destructor of mid_atlas_destroy().
- *  3. No two contexts ever have one MID at the same time, and no associate
- *     makes more of them than the maximum.
+ *  3. No two requests ever have one MID at the same time, and no associate
+ *     exceeds the maximum.
  *
  * Concurrency: what may run at the same time on one atlas
  *
@@ -34,20 +34,22 @@
  *   limit      set_max, drain, stats
  *
  *   -  safe, and neither waits for the other
- *   F  safe, and lock-free on the fast path.  They meet at the atlas' spinlock
- *      when one is reassociate or abandon, when no slot is free, when the table
- *      grows, and, until the last slot of the older table is free, when a slot
- *      of that is freed; a claim gives the MID to a task that waits for one
+ *   F  safe, and lock-free on the fast path.  They take the atlas' spinlock
+ *      - for reassociate and abandon, and for a late reply;
+ *      - when the table grows, and to free a slot of an older table;
+ *      - while a task waits for a MID: a claim hands its MID over;
+ *      - while more MIDs are in use than a lowered maximum allows, and after a
+ *        drain began: a claim takes its slot out of service
  *   L  safe; they may meet at the spinlock
  *   R  safe for a lookup inside rcu_read_lock() that began before destroy did
- *   X  the caller must prevent it: no call may be under way when destroy begins,
- *      or begin after.  Only tasks that wait in associate_wait may still be
- *      there: they get -ESHUTDOWN
+ *   X  the caller must prevent it: no call may be in progress when destroy begins,
+ *      or begin later.  Only tasks in associate_wait may still be there, see
+ *      mid_atlas_destroy()
  *
- * Contexts: everything but create, destroy, associate_wait and drain may be
- * called from any context, hard interrupts included (not NMI), on PREEMPT_RT
- * too.  Only an associate that has to grow the table allocates memory, under the
- * @gfp of its caller; an atlas that was created with all its slots never does.
+ * Contexts: create, destroy, associate_wait and drain may sleep.  Everything else may
+ * be called from any context, hard interrupts included, also on PREEMPT_RT, but not from
+ * NMI.  Only an associate that has to grow the table allocates memory, under the @gfp
+ * of its caller; an atlas that was created with all its slots never does.
  *
  * The meaning of the calls comes from the MID atlas of Windows' RDBSS
  * (midatlax.h); the kernel-doc of each names its counterpart.
@@ -70,8 +72,8 @@ struct mid_atlas;
 #define MID_ATLAS_MAX_MIDS	0xffff
 
 /**
- * typedef mid_ctx_fn - is handed a context
- * @ctx: the context
+ * typedef mid_ctx_fn - is handed a request
+ * @ctx: the request
  * @mid: its MID
  * @arg: what the caller of the atlas passed along
  */
@@ -82,19 +84,19 @@ typedef void (*mid_ctx_fn)(void *ctx, u16 mid, void *arg);
  * @max: the most MIDs that may be in use
  * @in_use: MIDs in use, @abandoned ones included
  * @slots: slots in service: what can be in use without growing
- * @high_water: the most that were seen in use; it may miss a peak that comes
+ * @high_water: the most that were seen in use; it can miss a peak that comes
  *	and goes between two ticks
  * @abandoned: MIDs in quarantine
  * @waiters: tasks in mid_atlas_associate_wait()
- * @associated: contexts that were given a MID
- * @dissociated: contexts that were taken out; on 32-bit CPUs both counts wrap
- * @stale: dissociates of a MID of an earlier use, as far as can be told
+ * @associated: requests that were given a MID
+ * @dissociated: requests that were taken out; on 32-bit CPUs both counts wrap
+ * @stale: dissociates of a MID of an earlier generation, as far as can be told
  * @unknown: dissociates of a MID that never was in use
  * @late: dissociates of a MID in quarantine
  * @exhausted: associates that found all MIDs in use
- * @oldest: for how long the oldest context has been in, in jiffies
+ * @oldest: for how long the oldest request has been in flight, in jiffies
  *
- * When nothing is under way, @associated is @dissociated plus @in_use minus
+ * When no call is in progress, @associated is @dissociated plus @in_use minus
  * @abandoned.
  */
 struct mid_atlas_stats {
