@@ -494,14 +494,16 @@ static int mid_waiter_wait(struct mid_atlas *atlas, struct mid_waiter *w, gfp_t 
 	unsigned int order;
 	int err;
 
+	/* Once: what becomes free from now on is handed over by the caller that frees it. */
+	mid_atlas_settle_older(atlas);
+	rcu_read_lock();
+	mid_table_settle(atlas, rcu_dereference(atlas->table));
+	rcu_read_unlock();
+
 	while (READ_ONCE(w->err) == -EAGAIN) {
-		mid_atlas_settle_older(atlas);
 		rcu_read_lock();
 		order = rcu_dereference(atlas->table)->order;
 		rcu_read_unlock();
-		mid_atlas_serve(atlas);
-		if (READ_ONCE(w->err) != -EAGAIN)
-			break;
 		err = mid_atlas_grow(atlas, order, gfp);
 		if (err == -ENOMEM)
 			return err;
@@ -524,6 +526,8 @@ static int mid_waiter_finish(struct mid_atlas *atlas, struct mid_waiter *w, int 
 	raw_spin_lock_irqsave(&atlas->lock, flags);
 	if (w->err == -EAGAIN) {
 		mid_waiter_dequeue(atlas, w, why);
+		/* What we could not grow is for the next waiter. */
+		mid_atlas_let_grow(atlas);
 	} else if (!w->err) {
 		new_mid = mid_word_mid(w->t, w->i, w->word);
 		trace_midatlas_associate(atlas, new_mid, ctx);
@@ -587,9 +591,6 @@ int mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t
 			err = mid_waiter_wait(atlas, &w, gfp, timeout);
 		err = mid_waiter_finish(atlas, &w, err, ctx, mid);
 		trace_midatlas_wait_end(atlas, ctx, err);
-		/* What we could not use, or not grow, is for the next waiter. */
-		if (err)
-			mid_atlas_serve(atlas);
 	}
 	mid_atlas_leave(atlas);
 	return err;
@@ -1151,13 +1152,14 @@ int mid_atlas_set_max(struct mid_atlas *atlas, unsigned int max_mids)
 	do {
 		raw_spin_lock_irqsave(&atlas->lock, flags);
 		i = mid_atlas_unpark(atlas);
+		if (i < 0)
+			mid_atlas_let_grow(atlas);
 		t = mid_atlas_table_locked(atlas);
 		raw_spin_unlock_irqrestore(&atlas->lock, flags);
 		if (i >= 0)
 			mid_slot_freed_slow(atlas, t, i);
 	} while (i >= 0);
 	mid_atlas_trim_quarantine(atlas);
-	mid_atlas_serve(atlas);
 	rcu_read_unlock();
 	return 0;
 }

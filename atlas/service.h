@@ -47,6 +47,15 @@ static int mid_atlas_unpark(struct mid_atlas *atlas)
 	return i;
 }
 
+/* Wakes the first waiter if the table may grow, which takes a task that may allocate. */
+static void mid_atlas_let_grow(struct mid_atlas *atlas)
+{
+	struct mid_waiter *w = mid_atlas_first_waiter(atlas);
+
+	if (w && mid_atlas_spare(atlas) > 0)
+		complete(&w->woken);
+}
+
 /* Takes an older table that has no slot in service out of the chain. */
 static void mid_atlas_unlink(struct mid_atlas *atlas, struct mid_table *old)
 {
@@ -112,6 +121,8 @@ static int mid_slot_parked(struct mid_atlas *atlas, struct mid_table *t, unsigne
 		mid_table_park(t, i);
 	}
 	next = mid_atlas_unpark(atlas);
+	if (next < 0)
+		mid_atlas_let_grow(atlas);
 	/* After that: a caller that sees no older table sees the slot that came for it. */
 	if (older && !t->online)
 		mid_atlas_unlink(atlas, t);
@@ -200,24 +211,6 @@ static unsigned int mid_atlas_settle_older(struct mid_atlas *atlas)
 		n += mid_table_settle(atlas, t);
 	rcu_read_unlock();
 	return n;
-}
-
-/* Gives what is free to the waiters.  If nothing is, the first may grow the table. */
-static void mid_atlas_serve(struct mid_atlas *atlas)
-{
-	struct mid_waiter *w;
-	unsigned long flags;
-
-	if (!(atomic_read(&atlas->mode) & MID_MODE_WAITERS))
-		return;
-	rcu_read_lock();
-	mid_table_settle(atlas, rcu_dereference(atlas->table));
-	raw_spin_lock_irqsave(&atlas->lock, flags);
-	w = mid_atlas_first_waiter(atlas);
-	if (w && mid_atlas_spare(atlas) > 0)
-		complete(&w->woken);
-	raw_spin_unlock_irqrestore(&atlas->lock, flags);
-	rcu_read_unlock();
 }
 
 static noinline void mid_slot_freed_slow(struct mid_atlas *atlas, struct mid_table *t,
@@ -315,7 +308,8 @@ static int mid_atlas_grow(struct mid_atlas *atlas, unsigned int seen, gfp_t gfp)
 		/* The new table before the old one's slots [grow-free]. */
 		smp_mb();
 		mid_table_settle(atlas, t);
-		mid_atlas_serve(atlas);
+		if (atomic_read(&atlas->mode) & MID_MODE_WAITERS)
+			mid_table_settle(atlas, rcu_dereference(atlas->table));
 	}
 	rcu_read_unlock();
 	mid_table_free(new);

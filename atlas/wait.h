@@ -25,7 +25,7 @@
  *
  *	word: LIVE -> FREE		lock, adds itself, mode |= WAITERS
  *	full barrier			smp_mb
- *	mode & WAITERS?			checks all slots
+ *	mode & WAITERS?			checks all slots, once
  *
  * An associate that takes a slot while there are WAITERS gives it to the first of
  * them, so no waiter is overtaken.

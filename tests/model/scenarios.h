@@ -115,6 +115,8 @@
 	{ "grown, wait, claim in the older table", 1, "a0 x2 a1", { "w2", "d0", "d1" } },
 	{ "grown, abandon, expiry in the older table", 4, "a0 a1 a2 a3 x5 a4", { "q0", "w5" } },
 	{ "grown, associate of a MID in use", 1, "a1 d1 a0 x2 z0", { "a2 d2", "d0 a3" } },
+	{ "grown and full, wait, claim in the older table", 1, "a0 x2 a1 x3 a2",
+	  { "w3 d3", "d0" } },
 	{ "grown, wait for a MID in use", 1, "a1 d1 a0 x2 z01 a4", { "w2", "d4", "d0" } },
 
 	/* Destroy */
