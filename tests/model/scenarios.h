@@ -3,6 +3,12 @@
 
 #if MID_BITS == 3
 
+	/* All generation bits of the last slot are set next: its MID would be the server's own. */
+	{ "claim, associate of the reserved MID", 4, "a0 a1 a2 a3", { "d3 a3" } },
+
+	/* The next MID of the older table's slot is the first one of the new table. */
+	{ "grow, claim, associate of the same MID", 1, "a0 x2", { "a1", "d0 a2" } },
+
 	/*
 	 * The table grows to its full size: all bits of a MID are the slot's number.
 	 *
