@@ -337,20 +337,14 @@ static int mid_table_associate(struct mid_atlas *atlas, struct mid_table *t, voi
 	return 0;
 }
 
-/*
- * The same, for the current table.  @order says which that was, and @older
- * whether there were older ones.
- */
-static int mid_atlas_try(struct mid_atlas *atlas, void *ctx, u16 *mid, unsigned int *order,
-			 bool *older)
+/* The same, for the current table.  @order says which that was. */
+static int mid_atlas_try(struct mid_atlas *atlas, void *ctx, u16 *mid, unsigned int *order)
 {
 	struct mid_table *t;
 	int err;
 
 	do {
 		rcu_read_lock();
-		/* Before the slots are checked; pairs with mid_slot_parked(). */
-		*older = atomic_read_acquire(&atlas->mode) & MID_MODE_OLDER;
 		t = rcu_dereference(atlas->table);
 		*order = t->order;
 		err = mid_table_associate(atlas, t, ctx, mid);
@@ -359,39 +353,21 @@ static int mid_atlas_try(struct mid_atlas *atlas, void *ctx, u16 *mid, unsigned 
 	return err;
 }
 
-/*
- * The table of 2^@order slots was full: grows it.  Where it cannot grow, a slot of
- * an @older table may have become free, for which another comes into service, put
- * there by us or by another call:
- *
- *	T1: associate			T2: dissociate (older table)
- *
- *	table is full
- *					word: LIVE -> FREE
- *					lock, word: FREE -> PARKED
- *	nothing to settle
- *					a slot of the table into service, unlock
- *	lock, cannot grow
- *	table is full?
- *
- * So the table is checked once more after the older ones.
- */
+/* The table of 2^@order slots was full: grows it, and tries again. */
 static int mid_atlas_try_harder(struct mid_atlas *atlas, void *ctx, u16 *mid,
-				unsigned int order, bool older, gfp_t gfp)
+				unsigned int order, gfp_t gfp)
 {
-	unsigned int settled;
 	int err, why;
 
 	do {
-		settled = older ? mid_atlas_settle_older(atlas) : 0;
 		why = mid_atlas_grow(atlas, order, gfp);
 		/* Without memory, too: it took time, and slots become free. */
-		if (why && why != -ENOMEM && !(why == -ENOSPC && older))
+		if (why && why != -ENOMEM)
 			break;
-		err = mid_atlas_try(atlas, ctx, mid, &order, &older);
+		err = mid_atlas_try(atlas, ctx, mid, &order);
 		if (err != -ENOSPC)
 			return err;
-	} while (!why || settled);
+	} while (!why);
 
 	if (why == -ENOSPC) {
 		trace_midatlas_exhausted(atlas);
@@ -405,11 +381,10 @@ static noinline int mid_atlas_associate_slow(struct mid_atlas *atlas, void *ctx,
 					     gfp_t gfp)
 {
 	unsigned int order;
-	bool older;
-	int err = mid_atlas_try(atlas, ctx, mid, &order, &older);
+	int err = mid_atlas_try(atlas, ctx, mid, &order);
 
 	if (err == -ENOSPC)
-		err = mid_atlas_try_harder(atlas, ctx, mid, order, older, gfp);
+		err = mid_atlas_try_harder(atlas, ctx, mid, order, gfp);
 	return err;
 }
 
@@ -495,7 +470,6 @@ static int mid_waiter_wait(struct mid_atlas *atlas, struct mid_waiter *w, gfp_t 
 	int err;
 
 	/* Once: what becomes free from now on is handed over by the caller that frees it. */
-	mid_atlas_settle_older(atlas);
 	rcu_read_lock();
 	mid_table_settle(atlas, rcu_dereference(atlas->table));
 	rcu_read_unlock();
@@ -565,7 +539,6 @@ int mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t
 {
 	struct mid_waiter w = { .err = -EAGAIN };
 	unsigned int order;
-	bool older;
 	int err;
 
 	might_sleep();
@@ -574,14 +547,14 @@ int mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t
 
 	/* From here on in one RCU section until destroy knows of us. */
 	rcu_read_lock();
-	err = mid_atlas_try(atlas, ctx, mid, &order, &older);
+	err = mid_atlas_try(atlas, ctx, mid, &order);
 	if (err == -ENOSPC && !mid_atlas_enter(atlas))
 		err = -ESHUTDOWN;
 	rcu_read_unlock();
 	if (err != -ENOSPC)
 		return err;
 
-	err = mid_atlas_try_harder(atlas, ctx, mid, order, older, gfp);
+	err = mid_atlas_try_harder(atlas, ctx, mid, order, gfp);
 	if (err == -ENOSPC && !timeout)
 		err = -ETIMEDOUT;
 	if (err == -ENOSPC) {

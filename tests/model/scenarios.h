@@ -91,6 +91,7 @@
 	/* set_max serves the queue before T3 has retired the slot that it freed. */
 	{ "over the limit, wait that gives up, set_max, claim", 2, "a0 a1 x1",
 	  { "v2", "x1", "d0" } },
+	{ "over the limit, wait, set_max", 2, "a0 a1 x1 d0", { "w2", "x2" } },
 	{ "wait, drain, claim", 1, "a0", { "w1 d1", "n", "d0" } },
 	{ "wait that gives up, drain that gives up", 1, "a0", { "v1 d1", "t", "d0" } },
 
