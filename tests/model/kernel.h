@@ -170,6 +170,8 @@ typedef struct { s64 counter; } atomic64_t;
 #define MODEL_CPUS	4
 #define nr_cpu_ids	MODEL_CPUS
 unsigned int model_cpu(void);
+unsigned int __real_model_cpu(void);	/* in time.c, which wraps it */
+unsigned int __wrap_model_cpu(void);
 #define for_each_possible_cpu(cpu)	for (cpu = 0; cpu < MODEL_CPUS; cpu++)
 #define MODEL_CPU_SIZE	192	/* the most that one CPU's variables may take */
 #define per_cpu_ptr(p, cpu)						\
