@@ -4,49 +4,51 @@
  *
  * The [brackets] name tests in tests/litmus/.
  *
- * A window hands out the ids that the server's credits allow, and remembers
- * whose they are while the requests are in flight.  The first half is a matter
- * of a lock and two bitmaps.  For the second half it stands on an atlas
- * (midatlas.h): each request has an *entry*, the entry is a context there, and
- * the atlas lists, limits and drains what is in flight.  What the window adds
- * is an index that finds the entry of a 64-bit id.
+ * A window reserves the ids that the server's credits allow, and finds the
+ * request of an id while it is in flight.  The first half needs a lock and two
+ * bitmaps.  The second half uses an atlas (midatlas.h): each request has an
+ * *entry*, and the atlas stores a pointer to it.  The atlas lists, limits and
+ * drains the requests in flight; the window adds an index that finds the entry of
+ * a 64-bit id.
  *
  * The ids of an epoch
  * ===================
  *
  *	0            tail                  next             limit
  *	+-------------+---------------------+----------------+- - - ->
- *	|    used     | used, span or back  |   available    | not granted
+ *	|    used     | used/span/returned  |   available    | not granted
  *	+-------------+---------------------+----------------+- - - ->
  *	              |<----- at most MID_WINDOW_SPREAD ----->
  *
- * Ids from @next to @limit are granted and were never reserved: one number
- * moves for a grant, the other for a reserve.  Below @next most ids are used
- * for good.  The exceptions are *unsent*: they are in somebody's span, or were
- * given *back*.  A bit each, in two rings, says which; giving back sets bits,
- * so adjoining ranges merge by themselves, and what adjoins @next lowers it.
- * Nothing is allocated and nothing can fail.
+ * Ids from @next to @limit are granted and *new*: no reserve has taken them.  A
+ * grant moves @limit, and a reserve of new ids moves @next.  Below @next an id is
+ * used or *unsent*.  An unsent id is in a span, or was *returned* to the window.
+ * Two rings have one bit for each id: @unsent for all unsent ids, @back for the
+ * returned ones.  Returning ids sets bits, so adjacent ranges merge; returned ids
+ * just below @next lower @next and are new again.  This allocates nothing and
+ * cannot fail.
  *
  * "The client MUST use the lowest available range of consecutive sequence
- * numbers" (3.2.4.1.6): a reserve looks for a run of bits in @back from @tail
- * on, and takes new ids only if there is none.  This is not pedantry.  A server
- * may wait for the lowest id that it has not seen, and grant nothing until it
- * comes (3.3.1.1); an id beyond the window, or one seen before, ends the
- * connection (3.3.5.2.3).  A hole kills a connection slowly, a repeated id at
- * once.
+ * numbers" (3.2.4.1.6): a reserve searches @back from @tail for a run of bits
+ * that is long enough, and takes new ids only if there is none.  Servers rely on
+ * this.  A server may wait for the lowest id that it has not seen, and grant
+ * nothing until it arrives (3.3.1.1).  An id beyond the server's window, or one
+ * that it has seen before, ends the connection (3.3.5.2.3).  So a missing id
+ * stalls the connection, and a repeated id ends it.
  *
- * The rings cover MID_WINDOW_SPREAD ids.  No id is issued that is as far as
- * that from the lowest unsent one: who holds a span for ever stops the window
- * here, as it would stop the server's.  @tail is where to look for that one; it
- * is brought up to date when it matters.
+ * The rings cover MID_WINDOW_SPREAD ids.  A reserve of new ids fails if the last
+ * of them would be that far above the lowest unsent id.  So a caller that keeps a
+ * span forever stops the window, as it would stop the server's.  @tail is a lower
+ * bound of the lowest unsent id; it is raised when a reserve reaches the end of
+ * the rings.
  *
- * In line
+ * Waiters
  * =======
  *
- * A credit is given to a waiter, first come first served, by whoever makes it
- * available; so a large request is not overtaken by small ones for ever.  All
- * that decides is under the lock: ids are given to a waiter or the waiter
- * leaves, not both, and not neither:
+ * Waiters are served first come, first served, so that small reserves do not
+ * starve a large one.  The caller that makes ids available takes them on behalf
+ * of the waiter.  All decisions are made under the lock: either the waiter is
+ * given ids, or it leaves the queue without any:
  *
  *	T1: grant			T2: waiter, is killed
  *
@@ -58,30 +60,33 @@
  *					in the queue? no: uses the ids
  *					unlock
  *
- * Had T2 got the lock first, T1 would have found the next in the queue; and if
- * the ids were there already, but too few for T2, T2 looks for the next itself.
+ * If T2 gets the lock first, T1 serves the next waiter in the queue.  If the ids
+ * are available already but too few for T2, T2 serves the next waiter when it
+ * leaves.
  *
- * Two things are not first come, first served.  After a reconnect the window is
- * {0} again while the requests of the old connection are in line, and nothing
- * moves before NEGOTIATE and SESSION_SETUP are through: mid_window_reserve_urgent()
- * has a queue of its own, in front.  And given-back ids that are too few for the
- * first in line go to who wants the least, be it a waiter or a newcomer.  Else
- * there is a deadlock:
+ * There are two exceptions to this order.  After a reconnect the window is {0}
+ * again and the requests of the old connection are still in the queue, but they
+ * cannot proceed before NEGOTIATE and SESSION_SETUP.  So
+ * mid_window_reserve_urgent() uses a queue of its own, which is served first.
+ * And if the returned ids cannot satisfy the first waiter, they go to the waiter
+ * or new caller that wants the fewest.  Otherwise there is a deadlock:
  *
  *	server				client
  *
  *	grants nothing: id 7 is missing	first in line waits for 16 new ids
- *					7 was given back, second in line
+ *					7 was returned, second in line
  *					wants one id and waits for the first
  *
- * New ids are never given past the first in line, so it gets its turn as long
- * as the server grants anything.
+ * New ids are only given to the first waiter, so it is served as long as the
+ * server grants credits.
  *
- * The entry's context is the only truth
- * =====================================
+ * Claims: one pointer decides
+ * ===========================
+ *
+ * mid_entry::ctx is the only state of a request:
  *
  *	           publish           claim: xchg, cmpxchg
- *	   NULL ------------> context ------------------> NULL
+ *	   NULL ------------> request ------------------> NULL
  *	  (not yet)           |  | ^                     ^ (over)
  *	                      |  +-+ reassociate:        |
  *	              abandon |      cmpxchg             |
@@ -89,10 +94,11 @@
  *	                  GIVEN_UP ----------------------+
  *	                             late reply, expiry
  *
- * Whoever moves mid_entry::ctx from a context to something else owns that
- * context, and whoever moves it to NULL owns the entry too, and takes it out of
- * index and atlas.  An entry serves one request and is freed after an RCU grace
- * period, so no lookup can take one request for another:
+ * The caller that changes mid_entry::ctx from a request to another value owns that
+ * request.  The caller that changes it to NULL also owns the entry, and removes
+ * it from the index and the atlas.  An entry is never reused: it serves one id
+ * and is freed after an RCU grace period.  So a lookup cannot mistake one id for
+ * another:
  *
  *	T1: dissociate(id) (reply)	T2: dissociate_if(id, ctx) (timeout)
  *
@@ -104,14 +110,15 @@
  *	rcu_read_unlock
  *	         ... e is freed
  *
- * A reassociate is a cmpxchg of the same word: a claim gets the old context or
- * the new one, and what it does not get the reassociate returns.
+ * A reassociate is a cmpxchg of the same word.  If it comes before a claim, it
+ * returns the old request and the claim gets the new one.  If it comes after, it
+ * returns NULL.
  *
  * Publication
  * ===========
  *
- * An entry is put into the atlas first, which may fail, and into the index
- * then, which cannot.  Its context comes last:
+ * An entry is added to the atlas first, because that may fail, and then to the
+ * index, which cannot fail.  Its request is stored last:
  *
  *	T1: associate			T2: claim_all		T3: map(id)
  *
@@ -130,9 +137,10 @@
  * Epochs
  * ======
  *
- * A lookup compares the epoch twice: with the window's, so that an old
- * connection's ids stop to map at one moment, and with the entry's, so that id 0
- * of this connection is not id 0 of the last [epoch-reply].
+ * A lookup compares the epoch twice.  It compares it with the window's, so that
+ * all ids of the old connection stop mapping at the same time.  And it compares it
+ * with the entry's, so that id 0 of this connection is not taken for id 0 of the
+ * last one [epoch-reply].
  *
  *	T1: reset			T2: dissociate(old, id)	T3: associate
  *
@@ -143,51 +151,63 @@
  *	each entry of the old epoch:				epoch is new:
  *	xchg ctx -> NULL: is NULL	returns ctx		-ESTALE
  *
- * T2 got it, or T1 does: it is the same xchg.  From the moment that the epoch is
- * new, T3 cannot publish, so T1 sees all there is: each entry of the old epoch
- * was in the atlas before T1 looks there [epoch-associate].  A span of the old
- * epoch is worth nothing; its ids are those of a window that is no more.
+ * T1 and T2 do the same xchg, so exactly one of them gets the request.  Once the
+ * epoch has changed, T3 cannot publish.  So T1 finds every published entry of the
+ * old epoch: it was added to the atlas before T1 searches there
+ * [epoch-associate].  A span of the old epoch is no longer valid: its ids belong
+ * to a connection that is gone.
  *
  * The index
  * =========
  *
- * A hash table of entries, read under RCU, written under the lock, with one
- * bucket for each request in flight.  The ids need not be close to one another:
- * one old request beside ten million others costs its own entry and nothing
- * else.  When there are more requests than buckets, a larger table is put in
- * front and the *older* one stays until its last key is gone, as in the atlas.
- * No key moves, so a lookup that walks the chain of tables misses none.  A table
- * that cannot grow for want of memory has longer chains, which is no error.
+ * The index is a hash table of entries.  It is read under RCU and written under
+ * the lock, and has one bucket for each request in flight.  The ids need not be
+ * close to one another: one old request beside ten million others costs its own
+ * entry and nothing else.  If there are more requests than buckets, a larger table
+ * is put in front.  The *older* table stays until its last key is removed, as in
+ * the atlas.  Keys do not move between tables, so a lookup that searches all
+ * tables in order misses none.  If a larger table cannot be allocated, the chains
+ * get longer, which is not an error.
  *
- * A server chooses which requests it answers, and AsyncIds at will; a secret
- * seed keeps it from choosing them all in one bucket.  The seed is xored in, and
- * hash_64() multiplies: ids in sequence still spread more evenly than at random,
- * and multiples of a CreditCharge about as well.
+ * A server decides which requests stay in flight, and chooses AsyncIds freely.
+ * A secret seed prevents it from directing them all into one bucket.  The seed is
+ * xored into the value, and hash_64() multiplies.  So consecutive ids still
+ * spread more evenly than random ones, and multiples of a CreditCharge about as
+ * evenly.
  *
- * Giving up
- * =========
+ * Abandoned requests
+ * ==================
  *
- * The atlas has a quarantine, but the window cannot use it: the atlas keeps the
- * MID there and forgets the context, and the entry has to go when the
- * quarantine ends.  So an abandoned entry stays in the atlas with GIVEN_UP in the
- * place of its context, and in a tree by the time of its release.  Late reply,
- * expiry and reset take GIVEN_UP out as they would a context: by xchg, one of
- * them.  An id needs no quarantine for its own sake, being used once; it is kept
- * so that a late reply is told from an invented one, and a drain waits for it.
+ * The atlas has a quarantine, but the window cannot use it: mid_atlas_abandon()
+ * keeps the MID and forgets the pointer, and the window must free the entry when
+ * the quarantine ends.  So an abandoned entry stays in the atlas, with GIVEN_UP
+ * instead of its request, and in a tree that is sorted by the end of the
+ * quarantine.  A late reply, the expiry and a reset claim GIVEN_UP as they would
+ * claim a request, so exactly one of them frees the entry.  Each id is used only
+ * once, so the quarantine does not protect it from reuse.  The id is remembered
+ * to tell a late reply from one with an invalid id, and a drain waits for it.
  *
- * What was not done
- * =================
+ * Alternatives
+ * ============
  *
- * An rhashtable as index: in older kernels (6.1) it disables softirqs only, so no
- * interrupt could end a request, and it allocates atomically where our caller
- * can say what it bears.  An XArray has 32-bit indices on 32-bit CPUs, and log n
- * levels.  An array of id modulo size is the fastest of all, until a request
- * stays; then it is a hash table.  Ranges of given-back ids in a tree want a
- * node each, allocated in a reserve or, worse, in a give-back; the rings are
- * 4 KiB.  One atlas for each epoch would make reset trivial, if it could not
- * fail to allocate.  Claiming by the atlas' slot instead of the entry's context:
- * the slot holds the entry, so it cannot tell whether the context is still the
- * one that dissociate_if() means, nor exchange it.
+ * An rhashtable as index: in older kernels (6.1) its writers disable only
+ * softirqs, so a request could not be claimed in hardirq, and it allocates
+ * atomically although the caller has a @gfp.
+ *
+ * An XArray as index: it has 32-bit indices on 32-bit CPUs, and log n levels.
+ *
+ * An array that is indexed by id modulo size: it is the fastest, but only until a
+ * request stays in flight for long.  Then it needs chains, like a hash table.
+ *
+ * A tree of returned id ranges: each range needs a node, to be allocated in a
+ * reserve or, worse, when ids are returned.  The rings take 4 KiB.
+ *
+ * One atlas for each epoch: this would make a reset trivial, but the reset could
+ * fail to allocate.
+ *
+ * Claims by the slot of the atlas instead of mid_entry::ctx: the slot holds the
+ * entry, so it cannot tell whether the request is still the one that
+ * dissociate_if() expects, and cannot exchange it.
  */
 
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
@@ -218,20 +238,20 @@
 #include "midatlas.h"
 #include "midwindow.h"
 
-/* How far apart unsent ids may be; a power of two. */
+/* The ids that the rings cover; a power of two. */
 #define MID_WINDOW_SPREAD	(2 * MID_WINDOW_MAX_SPAN)
 
 #define MID_INDEX_FIRST_BITS	6
 #define MID_INDEX_GROW_BITS	2
-#define MID_INDEX_MAX_BITS	16	/* as many as there can be in flight */
+#define MID_INDEX_MAX_BITS	16	/* for all that can be in flight */
 
 #define MID_MAX_ABANDONED	(MID_ATLAS_MAX_MIDS / 4)
-#define MID_MAX_QUARANTINE	BIT(30)	/* jiffies; half of what 32 bits order */
+#define MID_MAX_QUARANTINE	BIT(30)	/* jiffies; half of what 32 bits can order */
 
-/* In the place of a context: nobody waits for it any more. */
+/* mid_entry::ctx of an abandoned request. */
 #define MID_GIVEN_UP		ERR_PTR(-ECANCELED)
 
-/* What an entry can be found by. */
+/* The kinds of numbers that an entry is found by. */
 enum mid_key_kind {
 	MID_KEY_ID,
 	MID_KEY_ASYNC,
@@ -240,8 +260,8 @@ enum mid_key_kind {
 
 /**
  * struct mid_key - a number by which an entry is found
- * @node: in a bucket; unhashed if the entry has no such number
- * @index: the table of that bucket
+ * @node: in a chain of @index; unhashed if the entry has no such number
+ * @index: the table that the key is in
  * @value: the number
  */
 struct mid_key {
@@ -252,20 +272,20 @@ struct mid_key {
 
 /**
  * struct mid_entry - one request in flight
- * @ctx: the context, %NULL or %MID_GIVEN_UP; see the top of this file
+ * @ctx: the request, %NULL or %MID_GIVEN_UP; see the top of this file
  * @key: its id and its AsyncId
- * @epoch: the connection that it was sent on
- * @charge: how many ids it has, from @key on
- * @mid: its place in the atlas
- * @born: the jiffy of the associate
- * @expires: the jiffy in which the quarantine ends
+ * @epoch: the epoch of its ids
+ * @charge: how many ids it has, from the id in @key on
+ * @mid: the MID of the entry in the atlas
+ * @born: the time of the associate, in jiffies
+ * @expires: the end of the quarantine, in jiffies
  * @quarantine: in mid_window::abandoned
- * @next: the entry that was claimed after this one
- * @claimed: what @ctx was
+ * @next: the entry that was claimed before this one
+ * @claimed: the value of @ctx before the claim
  * @rcu: frees the entry
  *
- * @key and @quarantine change under mid_window::lock.  @next and @claimed belong
- * to who owns the entry.
+ * @key, @expires and @quarantine change under mid_window::lock.  @next and
+ * @claimed belong to the caller that owns the entry.
  */
 struct mid_entry {
 	void *ctx;
@@ -285,9 +305,9 @@ struct mid_entry {
  * struct mid_index - finds entries by their keys
  * @older: the table before this one, while it still has keys
  * @rcu: frees the table
- * @bits: log2 of the buckets
+ * @bits: log2 of the number of buckets
  * @keys: how many keys are in it
- * @bucket: a chain for each kind of key
+ * @bucket: one chain for each kind of key
  */
 struct mid_index {
 	struct mid_index __rcu *older;
@@ -303,9 +323,10 @@ struct mid_index {
  * struct mid_waiter - a task that waits for ids
  * @node: in a mid_window::queue while @err is -EAGAIN
  * @by_n: in mid_window::by_n, likewise
- * @woken: completed when @err has changed
+ * @woken: completed when another caller has changed @err
  * @n: how many ids it wants
- * @err: 0 when it was given @span, -EAGAIN before, or -ESHUTDOWN
+ * @err: %-EAGAIN while it waits, 0 if it was given @span, otherwise the error
+ *	that it returns
  * @span: its ids
  */
 struct mid_waiter {
@@ -320,36 +341,37 @@ struct mid_waiter {
 /**
  * struct mid_window - the ids of one connection
  * @rcu: frees the window
- * @index: finds what is in flight by id
- * @atlas: all that is in flight
- * @seed: of the index' hash
+ * @index: finds the entry of an id
+ * @atlas: all entries
+ * @seed: the seed of the index' hash
  * @epoch: the number of the connection, never 0
- * @lock: serialises all below, the index' writers too; any context, so a raw one
- * @next: the lowest id that was never reserved
+ * @lock: protects all members below and serialises the writers of @index and
+ *	@epoch; it is taken in hardirq, so it is a raw one
+ * @next: the lowest new id
  * @limit: the lowest id that was not granted
  * @tail: no id below is unsent
- * @given_back: how many bits @back has
- * @longest: no run of them is longer; a bound, not exact
+ * @given_back: how many bits are set in @back
+ * @longest: an upper bound of the longest run of bits in @back
  * @stalled: a reserve was refused because @tail is too far behind
- * @shut: no more reserves, for good
- * @waiting: tasks inside mid_window_reserve_wait() or _urgent()
- * @queue: those of them that have no ids yet: the others, and the urgent ones
- * @by_n: the same, who wants the least first
- * @left: completed when, after @shut, nobody is @waiting
+ * @shut: all reserves fail, for ever
+ * @waiting: tasks in mid_window_reserve_wait() or _urgent() that had to wait
+ * @queue: those of them that have no ids yet: the ordinary and the urgent ones
+ * @by_n: the same tasks, the one that wants the fewest ids first
+ * @left: completed when, after @shut, no task is @waiting
  * @abandoned: entries in quarantine, the first to be released first
  * @nr_abandoned: how many
  * @expiry: releases them
- * @in_use: requests in flight, and in quarantine
- * @high_water: the most that there were
- * @associated: contexts that were given ids
- * @dissociated: contexts that were taken out
- * @stale: dissociates of an id that is over
- * @unknown: dissociates of an id that never was in flight
+ * @in_use: requests in flight or in quarantine
+ * @high_water: the highest @in_use so far
+ * @associated: requests that were given ids
+ * @dissociated: requests that were taken out
+ * @stale: dissociates of an id that was used and is no longer in flight
+ * @unknown: dissociates of an id or AsyncId that is not known
  * @late: dissociates of an id in quarantine
  * @exhausted: reserves that were refused or had to wait
- * @lost: ids that came back too late for the rings
+ * @lost: ids that were unsent too late for the rings
  * @unsent: a bit for each id from @tail to @next that was not sent
- * @back: a bit for each of these that was given back
+ * @back: a bit for each of these that was returned
  */
 struct mid_window {
 	struct rcu_head rcu;
@@ -387,8 +409,8 @@ struct mid_window {
 };
 
 /*
- * All memory comes from here.  The caller of an associate knows what to do about
- * -ENOMEM, so a failure is not worth a warning where it is likely.
+ * All memory is allocated here.  An atomic allocation fails more often, and the
+ * callers of associate handle -ENOMEM, so it does not warn.
  */
 VISIBLE_IF_KUNIT void *mid_window_alloc(size_t size, gfp_t gfp)
 {
@@ -400,7 +422,7 @@ VISIBLE_IF_KUNIT void *mid_window_alloc(size_t size, gfp_t gfp)
 }
 EXPORT_SYMBOL_IF_KUNIT(mid_window_alloc);
 
-/* The first id of a connection.  Tests begin where the sequence ends. */
+/* The first id of a connection.  Tests begin near the end of the sequence. */
 VISIBLE_IF_KUNIT u64 mid_window_first_id(void)
 {
 	KUNIT_STATIC_STUB_REDIRECT(mid_window_first_id);
@@ -441,7 +463,7 @@ static void mid_ring_clear(unsigned long *ring, u64 first, unsigned int n)
 	bitmap_clear(ring, 0, n - part);
 }
 
-/* The first id in [@id, @end) whose bit is set; @end if there is none. */
+/* Returns the first id in [@id, @end) whose bit is set, or @end. */
 static u64 mid_ring_next(const unsigned long *ring, u64 id, u64 end)
 {
 	unsigned int bit = mid_ring_bit(id);
@@ -455,10 +477,10 @@ static u64 mid_ring_next(const unsigned long *ring, u64 id, u64 end)
 }
 
 /*
- * The window.  All of this is under the lock.
+ * The window.  All of these functions are called under the lock.
  */
 
-/* The window of a new connection: { @first }. */
+/* Initialises the window of a new connection: { @first }. */
 static void mid_window_open(struct mid_window *w, u64 first)
 {
 	WRITE_ONCE(w->next, first);
@@ -478,7 +500,7 @@ static void mid_window_fill_span(struct mid_window *w, struct mid_span *span,
 	span->epoch = w->epoch;
 }
 
-/* The length of the run of given-back ids at @id, or @n if it is longer. */
+/* Returns the length of the run of returned ids at @id, but not more than @n. */
 static unsigned int mid_window_run(const struct mid_window *w, u64 id,
 				   unsigned int n)
 {
@@ -489,7 +511,7 @@ static unsigned int mid_window_run(const struct mid_window *w, u64 id,
 	return run;
 }
 
-/* Takes the lowest @n consecutive ids that were given back. */
+/* Takes the lowest @n consecutive returned ids. */
 static bool mid_window_take_back(struct mid_window *w, unsigned int n,
 				 struct mid_span *span)
 {
@@ -507,7 +529,7 @@ static bool mid_window_take_back(struct mid_window *w, unsigned int n,
 		mid_window_fill_span(w, span, id, n);
 		return true;
 	}
-	/* Not to be searched again until something comes back. */
+	/* Do not search again until more ids are returned. */
 	w->longest = n - 1;
 	return false;
 }
@@ -555,7 +577,7 @@ static void mid_window_put(struct mid_window *w, u64 first, unsigned int n)
 	WRITE_ONCE(w->next, next);
 }
 
-/* Are all ids of @span unsent, and none given back? */
+/* Returns whether all ids of @span are unsent, and none was returned. */
 static bool mid_window_holds(const struct mid_window *w,
 			     const struct mid_span *span)
 {
@@ -571,7 +593,8 @@ static bool mid_window_holds(const struct mid_window *w,
 }
 
 /*
- * The queues.  All of this is under the lock, but for mid_window_serve().
+ * The queues.  All of these functions but mid_window_serve() are called under the
+ * lock.
  */
 
 static bool mid_waiter_less(struct rb_node *a, const struct rb_node *b)
@@ -596,7 +619,7 @@ static void mid_waiter_dequeue(struct mid_window *w, struct mid_waiter *waiter,
 	rb_erase_cached(&waiter->by_n, &w->by_n);
 }
 
-/* Sends a waiter on its way.  It may be gone when the lock is released. */
+/* Wakes a waiter.  It may be gone once the lock is released. */
 static void mid_waiter_release(struct mid_window *w, struct mid_waiter *waiter,
 			       int err)
 {
@@ -613,13 +636,13 @@ static struct mid_waiter *mid_window_first_waiter(struct mid_window *w)
 	return list_first_entry_or_null(queue, struct mid_waiter, node);
 }
 
-/* The waiter who is content with the least.  There must be one. */
+/* Returns the waiter that wants the fewest ids.  There must be a waiter. */
 static struct mid_waiter *mid_window_least_waiter(struct mid_window *w)
 {
 	return rb_entry(rb_first_cached(&w->by_n), struct mid_waiter, by_n);
 }
 
-/* Gives ids to a waiter.  Returns if there may be more to do. */
+/* Gives ids to one waiter.  Returns whether there may be another to serve. */
 static bool mid_window_serve_one(struct mid_window *w)
 {
 	struct mid_waiter *waiter = mid_window_first_waiter(w);
@@ -640,7 +663,7 @@ static void mid_window_serve(struct mid_window *w)
 	unsigned long flags;
 	bool more;
 
-	/* One at a time, to keep interrupts off for a bounded time. */
+	/* One at a time: this bounds the time with interrupts off. */
 	do {
 		raw_spin_lock_irqsave(&w->lock, flags);
 		more = mid_window_serve_one(w);
@@ -653,11 +676,11 @@ static void mid_window_serve(struct mid_window *w)
  */
 
 /**
- * mid_window_epoch - the number of the present connection
+ * mid_window_epoch - return the number of the current connection
  * @w: the window
  *
- * Whoever receives on a connection keeps its epoch and passes it with each id
- * that came from there.
+ * The receiver of a connection keeps the epoch and passes it with each id that
+ * arrives on that connection.
  *
  * Context: Any context.
  * Return: the epoch, never 0.
@@ -669,18 +692,18 @@ u32 mid_window_epoch(struct mid_window *w)
 EXPORT_SYMBOL_GPL(mid_window_epoch);
 
 /**
- * mid_window_grant - take in the credits that came with a response
+ * mid_window_grant - add the credits of a response
  * @w: the window
- * @epoch: of the connection that it came from
+ * @epoch: the epoch of the connection that the response arrived on
  * @credits: its CreditResponse
  *
- * To be called for every response, interim ones included, whether or not its id
- * is known: the server has counted them (MS-SMB2 3.2.5.1.4).  The window grows
- * at its end; waiters are served in order.  The sequence ends before
- * %MID_WINDOW_RESERVED, and what would go beyond is not granted.
+ * Call this for every response, interim ones included, whether or not its id is
+ * known: the server has counted the credits (MS-SMB2 3.2.5.1.4).  The window is
+ * extended at its end, and waiters are served in order.  The last id is the one
+ * before %MID_WINDOW_RESERVED; credits for more ids are dropped.
  *
  * Context: Any context but NMI.
- * Return: 0; %-ESTALE, with nothing changed, if @epoch is not the present one.
+ * Return: 0; %-ESTALE, with nothing changed, if @epoch is not the current one.
  */
 int mid_window_grant(struct mid_window *w, u32 epoch, unsigned int credits)
 {
@@ -702,11 +725,11 @@ int mid_window_grant(struct mid_window *w, u32 epoch, unsigned int credits)
 EXPORT_SYMBOL_GPL(mid_window_grant);
 
 /**
- * mid_window_credits - how many ids are available
+ * mid_window_credits - return how many ids are available
  * @w: the window
  *
- * A hint: for who can make a request larger or smaller, before it reserves.
- * They need not be consecutive, and others may take them first.
+ * This is a hint for a caller that can choose the size of a request before it
+ * reserves.  The ids need not be consecutive, and others may take them first.
  *
  * Context: Any context but NMI.
  * Return: the number, %UINT_MAX if it is larger.
@@ -724,11 +747,12 @@ unsigned int mid_window_credits(struct mid_window *w)
 EXPORT_SYMBOL_GPL(mid_window_credits);
 
 /**
- * mid_window_next - the lowest id that was never reserved
+ * mid_window_next - return the lowest new id
  * @w: the window
  *
- * For people: logs and tracepoints that are passed often.  It may be another one
- * by the time it is read, and on 32-bit CPUs half of another one.
+ * No id from this one on is reserved or used.  The value is diagnostic only, for
+ * frequent log messages and tracepoints: it may change at any time, and a 32-bit
+ * CPU may read half of the old and half of the new value.
  *
  * Context: Any context.  Takes no lock.
  * Return: the id.
@@ -745,9 +769,9 @@ static bool mid_span_size_ok(unsigned int n)
 }
 
 /*
- * 0, -ESHUTDOWN, or -EAGAIN: not enough, or others are first.  What was given
- * back and is still there is too little for all who wait; it is not too little
- * for one who wants less.
+ * Returns 0, -ESHUTDOWN, or -EAGAIN if there are too few ids or others are first.
+ * The remaining returned ids satisfy no waiter.  A caller that is not first may
+ * have them if it wants fewer than every waiter.
  */
 static int mid_window_try(struct mid_window *w, unsigned int n,
 			  struct mid_span *span, bool urgent)
@@ -768,19 +792,19 @@ static int mid_window_try(struct mid_window *w, unsigned int n,
 }
 
 /**
- * mid_window_reserve - take consecutive ids, if they are there
+ * mid_window_reserve - reserve consecutive ids without waiting
  * @w: the window
- * @n: how many, the CreditCharge of one request or of several in a compound
- * @span: where to store them
+ * @n: how many, the CreditCharge of one request or the sum of a compound
+ * @span: where to store the ids
  *
- * The lowest ones that were given back, else new ones (MS-SMB2 3.2.4.1.6).  All
- * @n or none.
+ * Takes the lowest @n consecutive ids that were returned, otherwise @n new ones
+ * (MS-SMB2 3.2.4.1.6).
  *
  * Context: Any context but NMI.
  * Return: 0, or, with nothing changed and *@span untouched,
  * %-EINVAL if @n is 0 or more than %MID_WINDOW_MAX_SPAN,
- * %-EAGAIN if there are not enough, if others wait for what there is, or if the
- * lowest unsent id is too far behind,
+ * %-EAGAIN if there are not enough ids, if others wait for them, or if the lowest
+ * unsent id is too far behind,
  * %-ESHUTDOWN if mid_window_drain() has begun.
  */
 int mid_window_reserve(struct mid_window *w, unsigned int n,
@@ -800,8 +824,9 @@ int mid_window_reserve(struct mid_window *w, unsigned int n,
 EXPORT_SYMBOL_GPL(mid_window_reserve);
 
 /*
- * The waiter leaves, with the ids that it was given or with the error @why.
- * While it is counted as waiting the window stays; see mid_window_destroy().
+ * The waiter leaves, with the ids or the error that it was given, otherwise with
+ * the error @why.  mid_window_destroy() waits until it is no longer counted in
+ * mid_window::waiting, so the window exists until then.
  */
 static int mid_waiter_leave(struct mid_window *w, struct mid_waiter *waiter,
 			    int why)
@@ -813,7 +838,7 @@ static int mid_waiter_leave(struct mid_window *w, struct mid_waiter *waiter,
 		mid_waiter_dequeue(w, waiter, why);
 	raw_spin_unlock_irqrestore(&w->lock, flags);
 
-	/* What was too little for us may do for the next. */
+	/* Too few ids for this waiter may be enough for the next. */
 	if (waiter->err)
 		mid_window_serve(w);
 
@@ -857,26 +882,27 @@ static int mid_window_wait(struct mid_window *w, unsigned int n,
 }
 
 /**
- * mid_window_reserve_wait - take consecutive ids, waiting for them
+ * mid_window_reserve_wait - reserve consecutive ids, waiting for them
  * @w: the window
  * @n: how many
- * @span: where to store them
+ * @span: where to store the ids
  * @timeout: the longest to wait, in jiffies; %MAX_SCHEDULE_TIMEOUT for ever,
  *	0 not at all
  *
- * First come, first served: new ids go to the task that has waited longest, and
- * wait for it until there are enough.  Given-back ids that are too few for it go
- * to who wants the least.  Who asks for more than the server ever
- * grants waits in vain, and all others behind him: see mid_window_credits().
+ * Waiters are served first come, first served: new ids are kept for the task that
+ * has waited longest until there are enough for it.  If the returned ids cannot
+ * satisfy it, they go to the task that wants the fewest.  A task that wants more
+ * ids than the server ever grants waits until its timeout, as do all tasks behind
+ * it: see mid_window_credits().
  *
- * A waiter that is killed or whose time is over leaves the queue; if it was
- * given ids in that very moment it has them.  A reset leaves the queue as it is;
- * the ids are then those of the new connection.
+ * A waiter that is killed or times out leaves the queue; if it was given ids at
+ * that very moment it uses them.  A reset does not change the queue; the ids are
+ * then those of the new connection.
  *
  * Context: Process context.  May sleep.
  * Return: 0, or, with nothing changed and *@span untouched,
  * %-EINVAL if @n is 0 or more than %MID_WINDOW_MAX_SPAN,
- * %-ETIMEDOUT if there were not enough in time,
+ * %-ETIMEDOUT if there were not enough ids in time,
  * %-ERESTARTSYS if the task was killed,
  * %-ESHUTDOWN if mid_window_drain() or mid_window_destroy() has begun.
  */
@@ -888,15 +914,15 @@ int mid_window_reserve_wait(struct mid_window *w, unsigned int n,
 EXPORT_SYMBOL_GPL(mid_window_reserve_wait);
 
 /**
- * mid_window_reserve_urgent - take consecutive ids, in front of all who wait
+ * mid_window_reserve_urgent - reserve consecutive ids ahead of other waiters
  * @w: the window
  * @n: how many
- * @span: where to store them
+ * @span: where to store the ids
  * @timeout: the longest to wait, in jiffies
  *
- * For the few requests on which the others depend: NEGOTIATE and SESSION_SETUP
- * after a reconnect, and the acknowledgment of a break.  Among themselves these
- * are served in order.
+ * This is for the few requests on which the others depend: NEGOTIATE and
+ * SESSION_SETUP after a reconnect, and the acknowledgment of a break.  Urgent
+ * waiters are served first, in order among themselves.
  *
  * Context: Process context.  May sleep.
  * Return: as mid_window_reserve_wait().
@@ -911,11 +937,11 @@ EXPORT_SYMBOL_GPL(mid_window_reserve_urgent);
 /**
  * mid_window_give_back - return reserved ids that were not used
  * @w: the window
- * @span: what is left of a span; emptied
+ * @span: a span or a part of one; empty when this returns
  *
- * In any order, whole spans or parts.  The ids are handed out again before new
- * ones are, and together with their neighbours if these came back too.  A span
- * of an old epoch is dropped, and an empty one is fine.
+ * Spans may be returned in any order.  Returned ids are reserved again before new
+ * ones, and together with their neighbours if those were returned, too.  Ids of an
+ * old epoch are dropped.  An empty span is allowed.
  *
  * Context: Any context but NMI.
  */
@@ -963,7 +989,7 @@ static struct hlist_head *mid_index_chain(const struct mid_window *w,
 	return &t->bucket[hash_64(value ^ w->seed, t->bits)].chain[kind];
 }
 
-/* The entry whose key of this kind has @value, whatever its context is. */
+/* Finds the entry with this key.  Its request may be gone already. */
 static struct mid_entry *mid_window_find(const struct mid_window *w,
 					 enum mid_key_kind kind, u32 epoch,
 					 u64 value)
@@ -983,7 +1009,7 @@ static struct mid_entry *mid_window_find(const struct mid_window *w,
 	return NULL;
 }
 
-/* The same, if @epoch is the present one. */
+/* The same, if @epoch is the current one. */
 static struct mid_entry *mid_window_lookup(const struct mid_window *w,
 					   enum mid_key_kind kind, u32 epoch,
 					   u64 value)
@@ -993,7 +1019,7 @@ static struct mid_entry *mid_window_lookup(const struct mid_window *w,
 	return mid_window_find(w, kind, epoch, value);
 }
 
-/* Takes an older table that has no keys out of the chain. */
+/* Removes an older table that has no keys, and frees it. */
 static void mid_window_unlink(struct mid_window *w, struct mid_index *old)
 {
 	struct mid_index *t = mid_window_index_locked(w);
@@ -1030,7 +1056,7 @@ static void mid_window_unhash(struct mid_window *w, struct mid_entry *e,
 		mid_window_unlink(w, key->index);
 }
 
-/* More requests than buckets?  Then a larger table, if there is memory. */
+/* Adds a larger table if there are more requests than buckets.  May fail. */
 static void mid_window_grow(struct mid_window *w, gfp_t gfp)
 {
 	struct mid_index *t, *old;
@@ -1069,16 +1095,16 @@ static bool mid_ctx_ok(const void *ctx)
 	return !IS_ERR_OR_NULL(ctx);
 }
 
-/* The context of @e if it is in flight, or NULL. */
+/* Returns the request of @e if it is in flight, or NULL. */
 static void *mid_entry_ctx(const struct mid_entry *e)
 {
-	/* Pairs with the release in mid_entry_publish(), or the cmpxchg. */
+	/* Pairs with mid_entry_publish() or mid_window_reassociate(). */
 	void *ctx = smp_load_acquire(&e->ctx);
 
 	return mid_ctx_ok(ctx) ? ctx : NULL;
 }
 
-/* If this returns @ctx, @e and its context are the caller's. */
+/* If this returns true, the caller owns @e and @ctx. */
 static bool mid_entry_claim(struct mid_entry *e, void *ctx)
 {
 	return cmpxchg(&e->ctx, ctx, NULL) == ctx;
@@ -1098,7 +1124,7 @@ static struct mid_entry *mid_entry_alloc(const struct mid_span *span,
 	return e;
 }
 
-/* The entry gets its ids and, last, its context. */
+/* Gives @e its ids and, last, its request. */
 static int mid_entry_publish(struct mid_window *w, struct mid_entry *e,
 			     struct mid_span *span, void *ctx, u64 *id)
 {
@@ -1113,7 +1139,7 @@ static int mid_entry_publish(struct mid_window *w, struct mid_entry *e,
 		w->associated++;
 		WRITE_ONCE(w->in_use, w->in_use + 1);
 		w->high_water = max(w->high_water, w->in_use);
-		/* Often a member of the context: once it is out it is not ours. */
+		/* Before the publication: @id may be a member of the request. */
 		*id = span->first;
 		span->first += e->charge;
 		span->n -= e->charge;
@@ -1128,7 +1154,7 @@ static int mid_entry_publish(struct mid_window *w, struct mid_entry *e,
 	return err;
 }
 
-/* Puts the ids of @e back, if the rings still reach that far. */
+/* Returns the ids of @e to the window, if the rings still cover them. */
 static void mid_entry_put_ids(struct mid_window *w, const struct mid_entry *e)
 {
 	u64 first = e->key[MID_KEY_ID].value;
@@ -1145,8 +1171,8 @@ static void mid_entry_put_ids(struct mid_window *w, const struct mid_entry *e)
 }
 
 /*
- * The caller has moved the context of @e, which was @ctx, to NULL: takes the
- * entry out of index, quarantine and atlas.  With @unsent its ids go back.
+ * Removes @e from the index, the quarantine and the atlas.  The caller has changed
+ * mid_entry::ctx from @ctx to NULL.  If @unsent, the ids are returned.
  */
 static void mid_entry_unlink(struct mid_window *w, struct mid_entry *e,
 			     const void *ctx, bool unsent)
@@ -1170,7 +1196,7 @@ static void mid_entry_unlink(struct mid_window *w, struct mid_entry *e,
 	raw_spin_unlock_irqrestore(&w->lock, flags);
 	if (more)
 		mid_window_serve(w);
-	/* Last: a drain that sees the slot free may be followed by a destroy. */
+	/* Last: once the slot is free, a drain may return, and a destroy follow. */
 	mid_atlas_dissociate_if(w->atlas, e->mid, e);
 }
 
@@ -1182,27 +1208,27 @@ static void mid_entry_retire(struct mid_window *w, struct mid_entry *e,
 }
 
 /**
- * mid_window_associate - give a context ids of a span
+ * mid_window_associate - give a request ids of a span
  * @w: the window
- * @span: reserved ids; those that are used are taken off its front
- * @charge: how many to use, the request's CreditCharge; 1 where the dialect has
+ * @span: reserved ids; the ones that are used are removed from its front
+ * @charge: how many to use, the request's CreditCharge; 1 if the dialect has
  *	none or the request carries 0
  * @ctx: any pointer but %NULL and error pointers; the window never follows it
  * @id: where to store the first of the ids, the request's MessageId; may be a
- *	member of the context
+ *	member of the request
  * @gfp: how to allocate
  *
- * To be called just before the request is sent.  From the moment that the id is
- * in flight, which may be before this returns, others can map and dissociate it.
- * What was written into the context before the call is seen by them.  *@id is
- * written before.  If the request then cannot be sent, see mid_window_unsend().
+ * Call this just before the request is sent.  Others can find and claim the
+ * request as soon as it is in flight, which may be before this returns.  They see
+ * everything that was written into it before the call, and *@id.  If the request
+ * then cannot be sent, see mid_window_unsend().
  *
- * Context: A context in which @gfp may allocate.
+ * Context: Any context but NMI in which @gfp may allocate.
  * Return: 0, or, with nothing changed and *@id untouched,
  * %-EINVAL if @ctx is %NULL or an error pointer, or @charge is 0 or more than
  * the span has,
- * %-ESTALE if the connection of the span is no more,
- * %-ENOSPC if %MID_ATLAS_MAX_MIDS requests are in flight,
+ * %-ESTALE if the span is of an earlier connection,
+ * %-ENOSPC if %MID_ATLAS_MAX_MIDS requests are in flight or in quarantine,
  * %-ENOMEM,
  * %-ESHUTDOWN if mid_window_drain() has begun.
  */
@@ -1226,7 +1252,7 @@ int mid_window_associate(struct mid_window *w, struct mid_span *span,
 		kvfree(e);
 		return err;
 	}
-	/* Once it is published all may be over before we are: reply, destroy. */
+	/* Once it is published, a reply and a destroy may come before we return. */
 	rcu_read_lock();
 	err = mid_entry_publish(w, e, span, ctx, id);
 	if (err) {
@@ -1239,7 +1265,7 @@ int mid_window_associate(struct mid_window *w, struct mid_span *span,
 EXPORT_SYMBOL_GPL(mid_window_associate);
 
 /*
- * Looking up
+ * Lookup
  */
 
 static void *mid_window_map_key(struct mid_window *w, enum mid_key_kind kind,
@@ -1256,19 +1282,19 @@ static void *mid_window_map_key(struct mid_window *w, enum mid_key_kind kind,
 }
 
 /**
- * mid_window_map - find the context of an id
+ * mid_window_map - find the request of an id
  * @w: the window
- * @epoch: of the connection that the id came from
+ * @epoch: the epoch of the connection that the id arrived on
  * @id: any value, as it came from the wire
  *
- * The window holds no reference to contexts.  The pointer is good as long as
- * the caller knows that the context is: because it owns the request, or because
- * contexts are freed after an RCU grace period and it is inside
+ * The window holds no reference to requests.  The pointer is valid as long as
+ * the caller knows that the request is: because it owns the request, or because
+ * requests are freed after an RCU grace period and it is inside
  * rcu_read_lock().
  *
  * Context: Any context but NMI.  Takes no lock, writes nothing, never waits.
- * Return: the context whose first id is @id, an RCU-only pointer, or %NULL if
- * there is none: not in flight, or of an earlier connection.
+ * Return: the request whose first id is @id, an RCU-only pointer, or %NULL if
+ * there is none: it is not in flight, or of another connection.
  */
 void *mid_window_map(struct mid_window *w, u32 epoch, u64 id)
 {
@@ -1277,19 +1303,19 @@ void *mid_window_map(struct mid_window *w, u32 epoch, u64 id)
 EXPORT_SYMBOL_GPL(mid_window_map);
 
 /**
- * mid_window_map_get_put - find the context of an id and take a reference
+ * mid_window_map_get_put - find the request of an id and take a reference
  * @w: the window
- * @epoch: of the connection that the id came from
+ * @epoch: the epoch of the connection that the id arrived on
  * @id: any value, as it came from the wire
  * @get: takes a reference, or returns false if there is none to be had, as
  *	kref_get_unless_zero() does; called inside rcu_read_lock()
- * @put: gives back what @get took; may be %NULL, see mid_window_map_get()
+ * @put: drops the reference that @get took; may be %NULL, see mid_window_map_get()
  *
- * @get is called once at most, and after it the entry is looked at again: if it
- * has another context by then, or none, the reference is given back.
+ * @get is called at most once.  After it the entry is checked again: if its
+ * request has changed or left, the reference is dropped.
  *
  * Context: Any context but NMI, as far as @get and @put allow.
- * Return: the context whose first id is @id, with a strong reference, or %NULL.
+ * Return: the request whose first id is @id, with a strong reference, or %NULL.
  */
 void *mid_window_map_get_put(struct mid_window *w, u32 epoch, u64 id,
 			     bool (*get)(void *ctx), void (*put)(void *ctx))
@@ -1302,7 +1328,7 @@ void *mid_window_map_get_put(struct mid_window *w, u32 epoch, u64 id,
 	ctx = e ? mid_entry_ctx(e) : NULL;
 	if (ctx && !get(ctx))
 		ctx = NULL;
-	/* A get may order nothing: its count, then the context again [get-recheck]. */
+	/* @get may order nothing: take the reference, then recheck [get-recheck]. */
 	smp_rmb();
 	if (ctx && mid_entry_ctx(e) != ctx) {
 		if (put)
@@ -1315,18 +1341,18 @@ void *mid_window_map_get_put(struct mid_window *w, u32 epoch, u64 id,
 EXPORT_SYMBOL_GPL(mid_window_map_get_put);
 
 /**
- * mid_window_map_get - find the context of an id and take hold of it
+ * mid_window_map_get - find the request of an id and call @get on it
  * @w: the window
- * @epoch: of the connection that the id came from
+ * @epoch: the epoch of the connection that the id arrived on
  * @id: any value, as it came from the wire
- * @get: takes hold of the context, or returns false
+ * @get: pins the request, or returns false; called inside rcu_read_lock()
  *
- * mid_window_map_get_put() without a @put: if the context was gone when @get had
- * run, %NULL is returned although @get had returned true.  This is for a @get
- * that leaves nothing to give back.
+ * This is mid_window_map_get_put() without a @put: if the request left while @get
+ * ran, %NULL is returned although @get has returned true.  Use it only for a
+ * @get that needs no undo.
  *
  * Context: Any context but NMI, as far as @get allows.
- * Return: the context whose first id is @id, or %NULL.
+ * Return: the request whose first id is @id, or %NULL.
  */
 void *mid_window_map_get(struct mid_window *w, u32 epoch, u64 id,
 			 bool (*get)(void *ctx))
@@ -1336,10 +1362,10 @@ void *mid_window_map_get(struct mid_window *w, u32 epoch, u64 id,
 EXPORT_SYMBOL_GPL(mid_window_map_get);
 
 /*
- * Taking a context out
+ * Claims
  */
 
-/* An id came that has no context: did it ever have one? */
+/* Counts a reply that has no request: it is stale if its id was used. */
 static noinline void mid_window_missed(struct mid_window *w,
 				       enum mid_key_kind kind, u32 epoch,
 				       u64 value)
@@ -1388,18 +1414,18 @@ static void *mid_window_dissociate_key(struct mid_window *w,
 }
 
 /**
- * mid_window_dissociate - take the context of an id out of the window
+ * mid_window_dissociate - take the request of an id out of the window
  * @w: the window
- * @epoch: of the connection that the id came from
+ * @epoch: the epoch of the connection that the id arrived on
  * @id: any value, as it came from the wire
  *
- * The claim: however many call this for one id at the same time, for the reply,
- * the timeout, the signal and the reset, one of them gets the context and all
- * others get %NULL.  This is also how to tell the window of a reply to an
- * abandoned id.  The ids stay used.
+ * This is the claim: however many callers race for one id, for the reply, the
+ * timeout, the signal and the reset, one of them gets the request and all others
+ * get %NULL.  Call it for the late reply to an abandoned id, too, so that the
+ * window forgets the id.  The ids stay used.
  *
  * Context: Any context but NMI.
- * Return: the context, which the caller now owns, or %NULL if @id has none.
+ * Return: the request, which the caller now owns, or %NULL if @id has none.
  */
 void *mid_window_dissociate(struct mid_window *w, u32 epoch, u64 id)
 {
@@ -1407,7 +1433,7 @@ void *mid_window_dissociate(struct mid_window *w, u32 epoch, u64 id)
 }
 EXPORT_SYMBOL_GPL(mid_window_dissociate);
 
-/* The entry of @id, taken from all others, if it still had @ctx. */
+/* Claims the entry of @id if it still has @ctx, or returns NULL. */
 static struct mid_entry *mid_window_claim_if(struct mid_window *w, u32 epoch,
 					     u64 id, void *ctx)
 {
@@ -1420,18 +1446,18 @@ static struct mid_entry *mid_window_claim_if(struct mid_window *w, u32 epoch,
 }
 
 /**
- * mid_window_dissociate_if - take a context out of the window, if it is still in
+ * mid_window_dissociate_if - take a request out of the window, if it is still in
  * @w: the window
- * @epoch: of the connection that it was associated on
- * @id: the first id that the context was given
- * @ctx: the context
+ * @epoch: the epoch of the connection that it was associated on
+ * @id: the first id that the request was given
+ * @ctx: the request
  *
- * The claim of a timer or a canceller, who knows the context and must find out
- * whether it is still its to end.
+ * This is the claim of a timer or a canceller, which knows the request and must
+ * find out whether it may still end it.
  *
  * Context: Any context but NMI.
  * Return: true if @id still had @ctx, which the caller now owns; false, with
- * nothing changed, if another owns it.
+ * nothing changed, if another caller owns it.
  */
 bool mid_window_dissociate_if(struct mid_window *w, u32 epoch, u64 id,
 			      void *ctx)
@@ -1448,23 +1474,23 @@ bool mid_window_dissociate_if(struct mid_window *w, u32 epoch, u64 id,
 EXPORT_SYMBOL_GPL(mid_window_dissociate_if);
 
 /**
- * mid_window_unsend - take a request back that could not be sent
+ * mid_window_unsend - claim a request that was not sent and return its ids
  * @w: the window
- * @epoch: of the connection that it was associated on
- * @id: the first id that the context was given
- * @ctx: the context
+ * @epoch: the epoch of the connection that it was associated on
+ * @id: the first id that the request was given
+ * @ctx: the request
  *
- * For a request that was associated and of which the server has not seen, and
- * will not see, a byte: mid_window_dissociate_if(), and its ids go back.  If in
- * doubt, use dissociate_if: an id that the server sees twice ends the
- * connection.
+ * This is mid_window_dissociate_if() for a request of which the server has not
+ * seen a single byte, and will not see one.  Its ids become available again.  If
+ * in doubt, use mid_window_dissociate_if(): an id that the server sees twice ends
+ * the connection.
  *
- * It should not come long after the associate.  Ids that are more than twice
- * %MID_WINDOW_MAX_SPAN below the newest are not taken back but lost.
+ * Call this soon after the associate.  Ids that are more than twice
+ * %MID_WINDOW_MAX_SPAN below the newest one are lost.
  *
  * Context: Any context but NMI.
  * Return: true if @id still had @ctx, which the caller now owns; false, with
- * nothing changed, if another owns it: a reset, say.
+ * nothing changed, if another caller owns it, for example a reset.
  */
 bool mid_window_unsend(struct mid_window *w, u32 epoch, u64 id, void *ctx)
 {
@@ -1482,19 +1508,19 @@ bool mid_window_unsend(struct mid_window *w, u32 epoch, u64 id, void *ctx)
 EXPORT_SYMBOL_GPL(mid_window_unsend);
 
 /**
- * mid_window_reassociate - give the id of one context to another
+ * mid_window_reassociate - give the id of one request to another
  * @w: the window
- * @epoch: of the connection that it was associated on
- * @id: the first id that the context was given
- * @new_ctx: the context that shall have it
+ * @epoch: the epoch of the connection that it was associated on
+ * @id: the first id that the request was given
+ * @new_ctx: the request that gets it
  *
- * In one step: a map or dissociate at the same time gets the old context or
- * the new one, and never finds the id free.  What was written into @new_ctx
- * before the call is seen by whoever gets it.
+ * This is one step: a map or dissociate at the same time gets the old request or
+ * the new one, and never finds that the id has none.  The caller that gets
+ * @new_ctx sees everything that was written into it before this call.
  *
  * Context: Any context but NMI.  Takes no lock.
- * Return: the old context, which the caller now owns; %NULL, with nothing
- * stored, if @id has no context; ERR_PTR(%-EINVAL) if @new_ctx is %NULL or an
+ * Return: the old request, which the caller now owns; %NULL, with nothing
+ * stored, if @id has no request; ERR_PTR(%-EINVAL) if @new_ctx is %NULL or an
  * error pointer.
  */
 void *mid_window_reassociate(struct mid_window *w, u32 epoch, u64 id,
@@ -1518,7 +1544,7 @@ void *mid_window_reassociate(struct mid_window *w, u32 epoch, u64 id,
 EXPORT_SYMBOL_GPL(mid_window_reassociate);
 
 /*
- * Giving up.  The tree, and who is in it, is under the lock.
+ * Quarantine.  The lock protects the tree.
  *
  *	T1: dissociate(id) (reply)	T2: abandon(id) (signal)
  *
@@ -1531,7 +1557,7 @@ EXPORT_SYMBOL_GPL(mid_window_reassociate);
  *	unlock, late, frees e
  *	returns NULL
  *
- * Had T1's xchg been first, abandon would have returned false.
+ * If T1's xchg comes first, abandon returns false.
  */
 
 static bool mid_quarantine_less(struct rb_node *a, const struct rb_node *b)
@@ -1540,7 +1566,7 @@ static bool mid_quarantine_less(struct rb_node *a, const struct rb_node *b)
 			   rb_entry(b, struct mid_entry, quarantine)->expires);
 }
 
-/* The first entry to be released, or NULL. */
+/* Returns the first entry to be released, or NULL. */
 static struct mid_entry *mid_window_first_abandoned(struct mid_window *w)
 {
 	struct rb_node *node = rb_first_cached(&w->abandoned);
@@ -1550,7 +1576,7 @@ static struct mid_entry *mid_window_first_abandoned(struct mid_window *w)
 	return node ? rb_entry(node, struct mid_entry, quarantine) : NULL;
 }
 
-/* Has @expiry run when @e is to be released. */
+/* Makes @expiry run when the quarantine of @e ends. */
 static void mid_window_arm(struct mid_window *w, const struct mid_entry *e)
 {
 	lockdep_assert_held(&w->lock);
@@ -1559,7 +1585,7 @@ static void mid_window_arm(struct mid_window *w, const struct mid_entry *e)
 	schedule_delayed_work(&w->expiry, max((long)(e->expires - jiffies), 0l));
 }
 
-/* Takes @e out of the quarantine.  Returns if the caller has to retire it. */
+/* Removes @e from the tree.  Returns whether the caller has to retire it. */
 static bool mid_window_release(struct mid_window *w, struct mid_entry *e)
 {
 	lockdep_assert_held(&w->lock);
@@ -1570,7 +1596,7 @@ static bool mid_window_release(struct mid_window *w, struct mid_entry *e)
 	return mid_entry_claim(e, MID_GIVEN_UP);
 }
 
-/* The next entry whose time is over, out of the tree, or NULL. */
+/* Removes the next entry that has expired from the tree, or returns NULL. */
 static struct mid_entry *mid_window_next_expired(struct mid_window *w)
 {
 	struct mid_entry *e;
@@ -1601,8 +1627,8 @@ static void mid_window_expire(struct work_struct *work)
 }
 
 /*
- * @e, whose context was moved to GIVEN_UP, into the quarantine.  Returns another
- * that has to leave for it and is to be retired, or NULL.
+ * Adds @e to the tree.  Its request was replaced with GIVEN_UP.  If the quarantine
+ * is full, returns the entry that had to leave and is to be retired.
  */
 static struct mid_entry *mid_window_quarantine(struct mid_window *w,
 					       struct mid_entry *e,
@@ -1628,23 +1654,23 @@ static struct mid_entry *mid_window_quarantine(struct mid_window *w,
 /**
  * mid_window_abandon - give up a request whose reply may still come
  * @w: the window
- * @epoch: of the connection that it was associated on
- * @id: the first id that the context was given
- * @ctx: the context
+ * @epoch: the epoch of the connection that it was associated on
+ * @id: the first id that the request was given
+ * @ctx: the request
  * @quarantine: for how long to remember the id, in jiffies; 0 not at all, and
  *	never longer than 2^30
  *
- * For a requester that cannot wait: a task that was killed.  The context is
- * the caller's at once.  The id stays in use until mid_window_dissociate() is
- * called for its late reply, which returns %NULL and is counted as late, or
- * until the quarantine has passed, or the connection.  At most a quarter of
- * %MID_ATLAS_MAX_MIDS are remembered: beyond that the one whose quarantine would
- * end first is forgotten early.  mid_window_claim_all() forgets them all, and
- * mid_window_claim_older() those of its age.
+ * This is for a requester that cannot wait, for example a task that was killed.
+ * The caller owns the request at once.  The id stays in use until one of these:
+ * mid_window_dissociate() is called for its late reply, which returns %NULL and
+ * counts it as late; the quarantine has passed; mid_window_reset() or
+ * mid_window_claim_all() is called; mid_window_claim_older() is called with an
+ * age that it has reached.  At most a quarter of %MID_ATLAS_MAX_MIDS ids are
+ * remembered: beyond that, the id whose quarantine would end first is forgotten.
  *
  * Context: Any context but NMI.
  * Return: true if @id still had @ctx, which the caller now owns; false, with
- * nothing changed, if another owns it.
+ * nothing changed, if another caller owns it.
  */
 bool mid_window_abandon(struct mid_window *w, u32 epoch, u64 id, void *ctx,
 			unsigned long quarantine)
@@ -1679,21 +1705,21 @@ EXPORT_SYMBOL_GPL(mid_window_abandon);
  */
 
 /**
- * mid_window_note_async - remember the AsyncId of an interim response
+ * mid_window_note_async - store the AsyncId of an interim response
  * @w: the window
- * @epoch: of the connection that the response came from
+ * @epoch: the epoch of the connection that the response arrived on
  * @id: its MessageId
  * @async_id: its AsyncId
  *
- * A server that will take its time says so with STATUS_PENDING and an AsyncId
- * (MS-SMB2 3.2.5.1.5).  The request stays in flight; from now on it can be found
- * by either.  The credits that came along are a matter of mid_window_grant().
+ * A server that needs time to answer sends STATUS_PENDING and an AsyncId
+ * (MS-SMB2 3.2.5.1.5).  The request stays in flight, and from now on either
+ * number finds it.  For the credits of the response, call mid_window_grant().
  *
  * Context: Any context but NMI.
- * Return: 0, also if it is noted already, or, with nothing changed,
+ * Return: 0, also if this AsyncId is stored already, or, with nothing changed,
  * %-EINVAL if @async_id is 0, which no server may send (3.3.4.2),
- * %-ESTALE if @epoch is not the present one,
- * %-ENOENT if @id has no context,
+ * %-ESTALE if @epoch is not the current one,
+ * %-ENOENT if @id has no request,
  * %-EEXIST if another request has this AsyncId, or this one has another.
  */
 int mid_window_note_async(struct mid_window *w, u32 epoch, u64 id, u64 async_id)
@@ -1724,15 +1750,15 @@ int mid_window_note_async(struct mid_window *w, u32 epoch, u64 id, u64 async_id)
 EXPORT_SYMBOL_GPL(mid_window_note_async);
 
 /**
- * mid_window_async_id - what a CANCEL of a request has to say
+ * mid_window_async_id - return the AsyncId of a request, for a CANCEL
  * @w: the window
- * @epoch: of the connection that it was associated on
+ * @epoch: the epoch of the connection that it was associated on
  * @id: the first id that the request was given
  * @async_id: where to store its AsyncId
  *
- * A CANCEL carries the MessageId of the request, and if an interim response came
- * the AsyncId too.  It is no request of its own: it takes no id, no credit and
- * gets no reply (MS-SMB2 3.2.4.24).
+ * A CANCEL carries the MessageId of the request and, if an interim response has
+ * arrived, its AsyncId.  It uses no id and no credit, and gets no reply (MS-SMB2
+ * 3.2.4.24).
  *
  * Context: Any context but NMI.
  * Return: true if the request is in flight and has an AsyncId; false, with
@@ -1758,16 +1784,15 @@ bool mid_window_async_id(struct mid_window *w, u32 epoch, u64 id, u64 *async_id)
 EXPORT_SYMBOL_GPL(mid_window_async_id);
 
 /**
- * mid_window_map_async - find the context of an AsyncId
+ * mid_window_map_async - find the request of an AsyncId
  * @w: the window
- * @epoch: of the connection that it came from
+ * @epoch: the epoch of the connection that the AsyncId arrived on
  * @async_id: any value, as it came from the wire
  *
- * As mid_window_map().
+ * Like mid_window_map().
  *
  * Context: Any context but NMI.  Takes no lock, writes nothing, never waits.
- * Return: the context for which @async_id was noted, an RCU-only pointer, or
- * %NULL.
+ * Return: the request that has @async_id, an RCU-only pointer, or %NULL.
  */
 void *mid_window_map_async(struct mid_window *w, u32 epoch, u64 async_id)
 {
@@ -1776,15 +1801,15 @@ void *mid_window_map_async(struct mid_window *w, u32 epoch, u64 async_id)
 EXPORT_SYMBOL_GPL(mid_window_map_async);
 
 /**
- * mid_window_dissociate_async - take the context of an AsyncId out
+ * mid_window_dissociate_async - take the request of an AsyncId out of the window
  * @w: the window
- * @epoch: of the connection that it came from
+ * @epoch: the epoch of the connection that the AsyncId arrived on
  * @async_id: any value, as it came from the wire
  *
- * As mid_window_dissociate().
+ * Like mid_window_dissociate().
  *
  * Context: Any context but NMI.
- * Return: the context, which the caller now owns, or %NULL if @async_id has none.
+ * Return: the request, which the caller now owns, or %NULL if @async_id has none.
  */
 void *mid_window_dissociate_async(struct mid_window *w, u32 epoch, u64 async_id)
 {
@@ -1793,15 +1818,15 @@ void *mid_window_dissociate_async(struct mid_window *w, u32 epoch, u64 async_id)
 EXPORT_SYMBOL_GPL(mid_window_dissociate_async);
 
 /*
- * All contexts
+ * All requests
  */
 
 /**
- * struct mid_visit - a look at every context
+ * struct mid_visit - the state of a mid_window_for_each()
  * @w: the window
- * @fn: is called for each
+ * @fn: is called for each request
  * @arg: passed to @fn
- * @n: for how many it was
+ * @n: how many requests @fn was called for
  */
 struct mid_visit {
 	struct mid_window *w;
@@ -1823,18 +1848,18 @@ static void mid_entry_visit(void *entry, u16 mid, void *arg)
 }
 
 /**
- * mid_window_for_each - look at every context in flight
+ * mid_window_for_each - call a function for each request in flight
  * @w: the window
  * @fn: is called for each, inside rcu_read_lock(), and must not sleep
  * @arg: passed to @fn
  *
- * The contexts stay in the window, and may leave it at any time; @fn gets an
- * RCU-only pointer.  What comes or goes meanwhile may be seen or not.  In no
- * particular order.
+ * The requests stay in the window, and may leave it at any time; @fn gets an
+ * RCU-only pointer.  Requests that come or leave meanwhile may be seen or not.
+ * The order is not specified.
  *
- * Context: Any context but NMI, as far as @fn allows.  Takes time in proportion
- * to the most requests that ever were in flight.
- * Return: how many contexts @fn was called for.
+ * Context: Any context but NMI, as far as @fn allows.  The time is proportional to
+ * the highest number of requests in flight so far.
+ * Return: how many requests @fn was called for.
  */
 unsigned int mid_window_for_each(struct mid_window *w, mid_window_fn fn,
 				 void *arg)
@@ -1847,11 +1872,11 @@ unsigned int mid_window_for_each(struct mid_window *w, mid_window_fn fn,
 EXPORT_SYMBOL_GPL(mid_window_for_each);
 
 /**
- * struct mid_claim - contexts that are being taken out together
+ * struct mid_claim - the state of a mid_window_claim()
  * @w: the window
- * @epoch: of the entries that are meant; 0 for all
- * @age: how old they must be
- * @first: the entries that are ours so far
+ * @epoch: claim entries of this epoch only; 0 for all
+ * @age: claim entries of this age or older, in jiffies
+ * @first: the last entry that was claimed, linked to the others by mid_entry::next
  */
 struct mid_claim {
 	struct mid_window *w;
@@ -1869,7 +1894,7 @@ static void mid_claim_entry(void *entry, u16 mid, void *arg)
 	if ((claim->epoch && e->epoch != claim->epoch) ||
 	    jiffies - e->born < claim->age)
 		return;
-	/* NULL: an associate has not published it, or another has claimed it. */
+	/* NULL: it is not published yet, or another caller has claimed it. */
 	ctx = xchg(&e->ctx, NULL);
 	if (!ctx)
 		return;
@@ -1880,8 +1905,8 @@ static void mid_claim_entry(void *entry, u16 mid, void *arg)
 }
 
 /*
- * Takes them all out first, and hands them over then: @fn may sleep, and must
- * not be called inside the RCU section of mid_atlas_for_each().
+ * Claims all entries first and calls @fn later: @fn may sleep, and must not be
+ * called inside the RCU section of mid_atlas_for_each().
  */
 static unsigned int mid_window_claim(struct mid_window *w, u32 epoch,
 				     unsigned long age, mid_window_fn fn,
@@ -1905,18 +1930,19 @@ static unsigned int mid_window_claim(struct mid_window *w, u32 epoch,
 }
 
 /**
- * mid_window_claim_all - take all contexts out of the window
+ * mid_window_claim_all - take all requests out of the window
  * @w: the window
- * @fn: is given each context, outside every lock; may be %NULL
+ * @fn: is called for each request, outside every lock; may be %NULL
  * @arg: passed to @fn
  *
- * Every request that was in flight when this began is either given to @fn, which
- * then owns it, or was taken by another call.  One that is associated meanwhile
- * may stay.  The connection stays too; to end that, see mid_window_reset().
+ * Every request that was in flight when this began is passed to @fn, which then
+ * owns it, or was claimed by another caller.  A request that is associated
+ * meanwhile may stay.  The epoch does not change; for that, see
+ * mid_window_reset().
  *
- * Context: Any context but NMI, as far as @fn allows.  Takes time in proportion
- * to the most requests that ever were in flight.
- * Return: how many contexts were taken.
+ * Context: Any context but NMI, as far as @fn allows.  The time is proportional to
+ * the highest number of requests in flight so far.
+ * Return: how many requests were claimed.
  */
 unsigned int mid_window_claim_all(struct mid_window *w, mid_window_fn fn,
 				  void *arg)
@@ -1926,18 +1952,18 @@ unsigned int mid_window_claim_all(struct mid_window *w, mid_window_fn fn,
 EXPORT_SYMBOL_GPL(mid_window_claim_all);
 
 /**
- * mid_window_claim_older - take all contexts that are overdue out of the window
+ * mid_window_claim_older - take all requests of an age out of the window
  * @w: the window
- * @age: in jiffies
- * @fn: is given each context, outside every lock; may be %NULL
+ * @age: the least age, in jiffies
+ * @fn: is called for each request, outside every lock; may be %NULL
  * @arg: passed to @fn
  *
- * For timeouts: claims every request that was associated at least @age ago.
- * A reassociate does not make a request younger.
+ * This is for timeouts: it claims every request that was associated at least
+ * @age ago.  A reassociate does not change the age.
  *
- * Context: Any context but NMI, as far as @fn allows.  Takes time in proportion
- * to the most requests that ever were in flight.
- * Return: how many contexts were taken.
+ * Context: Any context but NMI, as far as @fn allows.  The time is proportional to
+ * the highest number of requests in flight so far.
+ * Return: how many requests were claimed.
  */
 unsigned int mid_window_claim_older(struct mid_window *w, unsigned long age,
 				    mid_window_fn fn, void *arg)
@@ -1947,22 +1973,24 @@ unsigned int mid_window_claim_older(struct mid_window *w, unsigned long age,
 EXPORT_SYMBOL_GPL(mid_window_claim_older);
 
 /**
- * mid_window_reset - begin with a new connection
+ * mid_window_reset - begin a new connection
  * @w: the window
- * @fn: is given each context of the old one, outside every lock; may be %NULL
+ * @fn: is called for each request of the old one, outside every lock; may be
+ *	%NULL
  * @arg: passed to @fn
  *
- * For a reconnect.  From now on no id of the old connection maps, its spans
- * cannot be associated, and its credits are refused.  Every request that was in
- * flight is given to @fn, or was taken by another call.  The new connection has
- * the one id that needs no credit; tasks that wait for ids stay in line, see
- * mid_window_reserve_urgent().
+ * This is for a reconnect.  From now on no id of the old connection maps, its
+ * spans cannot be associated, and its credits are refused.  Every request that
+ * was in flight is passed to @fn, which then owns it, or was claimed by another
+ * caller.  The new connection has one id, which needs no credit.  Tasks that wait
+ * for ids stay in the queue, see mid_window_reserve_urgent().
  *
- * The first id may be gone when this returns: to one of these tasks.  @fn must
- * not wait for requests that are behind it.
+ * One of these tasks may have got the first id when this returns.  @fn must not
+ * wait for another request: @fn may not have been called for it yet, or it may
+ * wait for an id of the new connection.
  *
- * Context: Any context but NMI, as far as @fn allows.  Takes time in proportion
- * to the most requests that ever were in flight.
+ * Context: Any context but NMI, as far as @fn allows.  The time is proportional to
+ * the highest number of requests in flight so far.
  * Return: the new epoch.
  */
 u32 mid_window_reset(struct mid_window *w, mid_window_fn fn, void *arg)
@@ -1985,11 +2013,11 @@ u32 mid_window_reset(struct mid_window *w, mid_window_fn fn, void *arg)
 EXPORT_SYMBOL_GPL(mid_window_reset);
 
 /*
- * The end
+ * Shutdown
  */
 
 /*
- * From now on no reserve succeeds.
+ * Makes all later reserves fail, and wakes the waiters.
  *
  *	T1: drain			T2: reserve_wait
  *
@@ -2006,14 +2034,14 @@ static void mid_window_shut(struct mid_window *w)
 	w->shut = true;
 	while ((waiter = mid_window_first_waiter(w))) {
 		mid_waiter_release(w, waiter, -ESHUTDOWN);
-		/* One at a time, to keep interrupts off for a bounded time. */
+		/* One at a time: this bounds the time with interrupts off. */
 		raw_spin_unlock_irqrestore(&w->lock, flags);
 		raw_spin_lock_irqsave(&w->lock, flags);
 	}
 	raw_spin_unlock_irqrestore(&w->lock, flags);
 }
 
-/* After mid_window_shut(): until the last waiter has left. */
+/* Waits until the last waiter has left.  Called after mid_window_shut(). */
 static void mid_window_await_waiters(struct mid_window *w)
 {
 	unsigned long flags;
@@ -2035,14 +2063,14 @@ static void mid_window_await_waiters(struct mid_window *w)
  * @timeout: the longest to wait, in jiffies; %MAX_SCHEDULE_TIMEOUT for ever,
  *	0 not at all
  *
- * From now on, and for good, reserves and associates fail with %-ESHUTDOWN, and
- * tasks that wait for ids leave with it.  Then waits until every context has
- * been taken out and every abandoned id is forgotten.  May be called again, and
- * by several tasks.
+ * From now on, and for ever, reserves and associates fail with %-ESHUTDOWN, and
+ * tasks that wait for ids leave with it.  Then this waits until every request has
+ * been taken out and every abandoned id is forgotten.  It may be called again,
+ * and by several tasks.
  *
  * Context: Process context.  May sleep.
- * Return: 0 when nothing is in use; %-ETIMEDOUT, and what is still in use is
- * untouched.
+ * Return: 0 when nothing is in use; %-ETIMEDOUT or, if the task was killed,
+ * %-ERESTARTSYS, and requests that are still in use are untouched.
  */
 int mid_window_drain(struct mid_window *w, unsigned long timeout)
 {
@@ -2086,14 +2114,14 @@ static void mid_window_stats_locked(struct mid_window *w,
 }
 
 /**
- * mid_window_stats - look at the state of a window
+ * mid_window_stats - get the state of a window
  * @w: the window
- * @stats: is filled in
+ * @stats: where to store it
  *
- * A snapshot, consistent in itself but for @slots and @oldest.
+ * All values but @slots and @oldest are from the same moment.
  *
- * Context: Any context but NMI.  Takes time in proportion to the most requests
- * that ever were in flight.
+ * Context: Any context but NMI.  The time is proportional to the highest number
+ * of requests in flight so far.
  */
 void mid_window_stats(struct mid_window *w, struct mid_window_stats *stats)
 {
@@ -2129,7 +2157,7 @@ static void mid_window_init(struct mid_window *w)
 	mid_window_open(w, mid_window_first_id());
 }
 
-/* Frees the window and its index when the last lookup is over. */
+/* Frees the window and its index after a grace period. */
 static void mid_window_free(struct mid_window *w)
 {
 	struct mid_index *t, *older;
@@ -2143,13 +2171,13 @@ static void mid_window_free(struct mid_window *w)
 
 /**
  * mid_window_create - make a window for one connection
- * @name: what people will know it by; copied
+ * @name: a name for the operator; copied
  * @gfp: how to allocate
  *
- * It has the window of a new connection, {0}: one id.
+ * A new window is {0}: it has one id.
  *
  * Context: Process context.  May sleep if @gfp allows it.
- * Return: the window, to be given back to mid_window_destroy();
+ * Return: the window, to be passed to mid_window_destroy();
  * ERR_PTR(%-EINVAL) if there is no name;
  * ERR_PTR(%-ENOMEM).
  */
@@ -2181,14 +2209,17 @@ EXPORT_SYMBOL_GPL(mid_window_create);
 /**
  * mid_window_destroy - end a window
  * @w: the window, or %NULL
- * @destructor: is given each context that is still in flight; may be %NULL
+ * @destructor: is called for each request that is still in flight; may be %NULL
  * @arg: passed to @destructor
  *
- * @destructor is called once for each, outside every lock, and may sleep; it
- * owns the context.  Tasks that wait for ids get %-ESHUTDOWN, and have left when
- * the first context is handed out.  The memory goes after an RCU grace period,
- * so a mid_window_map() inside an rcu_read_lock() that began earlier is safe.
- * The caller guarantees that no other call begins once this one has.
+ * @destructor is called once for each request, outside every lock, and may sleep;
+ * it owns the request.
+ *
+ * The caller guarantees that no other call is in progress when this begins, and
+ * that none begins later.  There are two exceptions.  A lookup inside an
+ * rcu_read_lock() that began earlier is safe, because the memory is freed after a
+ * grace period.  Tasks that wait for ids get %-ESHUTDOWN, and have left before
+ * @destructor is called.
  *
  * Context: Process context.  May sleep.
  */

@@ -2,32 +2,34 @@
 /*
  * midwindow - tells the in-flight requests of one SMB2/3 connection apart
  *
- * SMB2/3 number their requests with 64-bit MessageIds, which the client uses in
- * sequence, each once, inside a window that the server's credits open.  A
- * request whose CreditCharge is n takes n consecutive ids and is known by the
- * first.  The life of a request has two parts:
+ * SMB2/3 clients number their requests with 64-bit MessageIds.  A client uses
+ * them in sequence, each once, inside a window that the server's credits open.
+ * A request whose CreditCharge is n takes n consecutive ids, and the first of
+ * them is its MessageId.  A window reserves these ids, and holds one opaque
+ * pointer for each request in flight: the *request*, @ctx in the calls below.
+ * The life of a request has two parts:
  *
  *	reserve ----> span of ids ----> associate ----> id in flight ----> claim
  *	   ^               |                                 |
  *	   +-- give_back --+                                 |
  *	   +-------------------- unsend ---------------------+
  *
- * What was not sent goes back, exactly, because a server waits for every id.
- * From the associate on the meaning of the calls is that of midatlas.h, with
- * (epoch, id) in the place of the MID.  The *epoch* is the number of the
- * connection: after mid_window_reset() no id of the old connection maps any
- * more, whoever still holds it.
+ * Ids that were not sent are returned to the window exactly, because a server
+ * waits for every id.  After the associate the calls mean the same as those in
+ * midatlas.h, with (epoch, id) instead of the MID.  The *epoch* is the number of
+ * the connection: after mid_window_reset() no id of the old connection maps to
+ * a request.
  *
  * The invariants
  *
- *  1. A context that mid_window_map() returns was fully written before it was
+ *  1. A request that mid_window_map() returns was fully written before it was
  *     associated.
- *  2. A context leaves the window exactly once: to one caller that claims it
+ *  2. A request leaves the window exactly once: to one caller that claims it
  *     (dissociate, dissociate_if, dissociate_async, unsend, reassociate,
  *     abandon, claim_all, claim_older, reset), or to the destructor of
  *     mid_window_destroy().
- *  3. In one epoch each granted id is, at any time, one of: available, in one
- *     span, or used for good.  Only unsend makes a used one available again.
+ *  3. In one epoch each granted id is, at any time, exactly one of: available,
+ *     in one span, or used.  Only unsend makes a used id available again.
  *
  * Concurrency: what may run at the same time on one window
  *
@@ -47,21 +49,22 @@
  *
  *   -  safe, and neither waits for the other
  *   L  safe; they may meet at the window's spinlock
- *   O  safe; one atomic operation decides whose the context is.  The loser
- *      leaves with nothing, the winner tidies up under the spinlock
+ *   O  safe; one atomic operation decides which caller gets the request.  The
+ *      loser gets nothing, the winner removes the entry under the spinlock
  *   R  safe for a lookup inside rcu_read_lock() that began before destroy did
- *   X  the caller must prevent it: no call may begin after destroy did.  Tasks
- *      that were in reserve_wait before get -ESHUTDOWN
+ *   X  the caller must prevent it: no call may be in progress when destroy
+ *      begins, or begin later.  Only tasks in reserve_wait and reserve_urgent may
+ *      still be there: they get -ESHUTDOWN
  *
- * Contexts: everything but create, destroy, reserve_wait, reserve_urgent and
- * drain may be called from any context, hard interrupts included (not NMI), on
- * PREEMPT_RT too.  Only associate allocates memory, under the @gfp of its
- * caller.
+ * Contexts: create, destroy, reserve_wait, reserve_urgent and drain may sleep.
+ * All other calls are allowed in task, softirq and hardirq context, also on
+ * PREEMPT_RT, but not in NMI.  Of these only associate allocates memory, under
+ * the @gfp of its caller.
  *
- * The sections of MS-SMB2 that say what must be: 3.2.4.1.2 to 3.2.4.1.6
- * (credits and sequence numbers in the client), 3.2.4.24 (cancel), 3.2.5.1.4
- * and 3.2.5.1.5 (granting, interim responses), 3.3.1.1 and 3.3.5.2.3 (what the
- * server waits for, and what it rejects).
+ * The relevant sections of MS-SMB2: 3.2.4.1.2 to 3.2.4.1.6 (credits and sequence
+ * numbers in the client), 3.2.4.24 (cancel), 3.2.5.1.4 and 3.2.5.1.5 (granting
+ * credits, interim responses), 3.3.1.1 and 3.3.5.2.3 (the ids that the server
+ * waits for, and those that it rejects).
  */
 #ifndef _MIDWINDOW_H
 #define _MIDWINDOW_H
@@ -75,35 +78,35 @@ struct mid_window;
 /**
  * MID_WINDOW_RESERVED - the id that is never handed out
  *
- * The server's own: what carries it is no reply (MS-SMB2 3.2.5.1.2).
+ * The server uses it for messages that are not replies (MS-SMB2 3.2.5.1.2).
  */
 #define MID_WINDOW_RESERVED	(~0ULL)
 
 /**
  * MID_WINDOW_MAX_SPAN - the most ids that can be reserved at once
  *
- * As many credits as servers are willing to have out by default; as one
- * CreditCharge it would be for 512 MiB.
+ * By default, servers let a connection have at most this many credits.  As one
+ * CreditCharge it would stand for 512 MiB.
  */
 #define MID_WINDOW_MAX_SPAN	8192
 
 /**
- * typedef mid_window_fn - is handed a context
- * @ctx: the context
+ * typedef mid_window_fn - callback for one request
+ * @ctx: the request
  * @id: the first of its ids
- * @arg: what the caller of the window passed along
+ * @arg: the @arg that was passed with the callback
  */
 typedef void (*mid_window_fn)(void *ctx, u64 id, void *arg);
 
 /**
  * struct mid_span - consecutive ids that are reserved and not in use yet
- * @first: the first of them
+ * @first: the first of the ids
  * @n: how many
- * @epoch: of the connection whose ids they are
+ * @epoch: the epoch of the ids
  *
- * Belongs to the caller, and its ids with it: they are to be associated or
- * given back.  A span may be cut in two, as long as no id is in both parts: who
- * reserved too many cuts off the rest and gives that back.
+ * A span and its ids belong to the caller, which associates or returns each id.
+ * A span may be split, as long as no id is in both parts: a caller that reserved
+ * too many ids returns the part that it does not need.
  */
 struct mid_span {
 	u64 first;
@@ -114,26 +117,28 @@ struct mid_span {
 /**
  * struct mid_window_stats - the state of a window, see mid_window_stats()
  * @epoch: the number of the connection
- * @next: the lowest id of this epoch that was never reserved
+ * @next: the lowest new id: no id from here on is reserved or used
  * @credits: ids that are available, @given_back ones included
- * @given_back: available ids below @next
+ * @given_back: returned ids below @next
  * @in_use: requests in flight, @abandoned ones included
- * @high_water: the most that there were
+ * @high_water: the highest @in_use so far
  * @abandoned: requests in quarantine
  * @waiters: tasks in mid_window_reserve_wait() and mid_window_reserve_urgent()
  * @slots: how many requests the inner atlas has memory for
- * @buckets: how many ids the index has memory for without longer chains
- * @associated: contexts that were given ids
- * @dissociated: contexts that were taken out
- * @stale: dissociates of an id that is no longer in flight
- * @unknown: dissociates of an id that never was
+ * @buckets: hash buckets of the index
+ * @associated: requests that were given ids
+ * @dissociated: requests that were taken out
+ * @stale: dissociates of an id that was used and is no longer in flight, or of
+ *	another epoch
+ * @unknown: dissociates of an id that was not used, or of an AsyncId that no
+ *	request in flight has
  * @late: dissociates of an id in quarantine
  * @exhausted: reserves that were refused or had to wait
  * @lost: ids that were unsent too late to be kept, see mid_window_unsend()
- * @oldest: for how long the oldest context has been in, in jiffies
+ * @oldest: for how long the oldest request has been in flight, in jiffies
  *
- * The counters go on over a reset.  When nothing is under way, @associated is
- * @dissociated plus @in_use minus @abandoned.
+ * A reset does not clear the counters.  When no call is in progress, @associated
+ * is @dissociated plus @in_use minus @abandoned.
  */
 struct mid_window_stats {
 	u32 epoch;
@@ -214,7 +219,7 @@ int mid_window_drain(struct mid_window *w, unsigned long timeout);
 void mid_window_stats(struct mid_window *w, struct mid_window_stats *stats);
 
 #if IS_ENABLED(CONFIG_KUNIT)
-/* Where tests make memory run out, and the sequence begin. */
+/* Tests replace these: to make allocations fail, and to choose the first id. */
 void *mid_window_alloc(size_t size, gfp_t gfp);
 u64 mid_window_first_id(void);
 #endif
