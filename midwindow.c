@@ -124,7 +124,7 @@
  *
  *	e->ctx = NULL
  *	mid_atlas_associate(e)
- *					finds e: no context,
+ *					finds e: no request,
  *					leaves it alone
  *	lock, epoch still mine?
  *	e into the index
@@ -2022,7 +2022,7 @@ EXPORT_SYMBOL_GPL(mid_window_reset);
  *	T1: drain			T2: reserve_wait
  *
  *	lock, shut = true		lock
- *	sends off who is in the queues	shut? leaves; else into the queue
+ *	wakes all queued waiters		shut? leaves; else into the queue
  *	unlock				unlock
  */
 static void mid_window_shut(struct mid_window *w)
