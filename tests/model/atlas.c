@@ -679,6 +679,14 @@ static void check_room(unsigned int max)
 		broken("more MIDs than the maximum of %u: %d", max, err);
 }
 
+/* The flags that midatlas.c sets and clears: the mode */
+static const atomic_t *flags;
+
+void model_flags(const atomic_t *v)
+{
+	flags = v;
+}
+
 static void check_idle(void)
 {
 	struct mid_atlas_stats stats;
@@ -688,6 +696,8 @@ static void check_idle(void)
 		broken("%u MIDs are in use by nobody", stats.in_use);
 	if (blocks_in_use() != now.blocks)
 		broken("%u pieces of memory, and an atlas needs %u", blocks_in_use(), now.blocks);
+	if (flags && !now.draining && flags->counter)
+		broken("mode 0x%x stays set, and nothing is in progress", flags->counter);
 	if (!now.draining) {
 		check_room(now.max);
 		return;
@@ -755,6 +765,7 @@ static unsigned long model(const struct scenario *s)
 	scenario = s;
 	reset_world();
 	memset(&now, 0, sizeof(now));
+	flags = NULL;
 	quiet(true);
 	now.max = s->max;
 	now.atlas = mid_atlas_create("model", s->max, s->max, GFP_KERNEL);

@@ -139,8 +139,8 @@ typedef struct { s64 counter; } atomic64_t;
 		*(old) = (v)->counter;					\
 	ok_;								\
 })
-#define atomic_or(n, v)		({ shared(v); (void)((v)->counter |= (n)); })
-#define atomic_andnot(n, v)	({ shared(v); (void)((v)->counter &= ~(n)); })
+#define atomic_or(n, v)		({ shared(v); model_flags(v); (void)((v)->counter |= (n)); })
+#define atomic_andnot(n, v)	({ shared(v); model_flags(v); (void)((v)->counter &= ~(n)); })
 #define atomic_add(n, v)	((void)atomic_fetch_add(n, v))
 #define atomic_sub(n, v)	((void)atomic_fetch_add(-(n), v))
 #define atomic_inc(v)		((void)atomic_fetch_add(1, v))
@@ -296,9 +296,11 @@ void cancel_delayed_work_sync(struct delayed_work *w);
  */
 
 #ifdef ALONE
+#define model_flags(v)		do { } while (0)
 #define model_event(...)	do { } while (0)
 #define model_traces()		false
 #else
+void model_flags(const atomic_t *v);
 void model_event(const char *event, ...);
 bool model_traces(void);
 #endif

@@ -6,9 +6,6 @@
 	/* All generation bits of the last slot are set next: its MID would be the server's own. */
 	{ "claim, associate of the reserved MID", 4, "a0 a1 a2 a3", { "d3 a3" } },
 
-	/* The next MID of the older table's slot is the first one of the new table. */
-	{ "grow, claim, associate of the same MID", 1, "a0 x2", { "a1", "d0 a2" } },
-
 	/*
 	 * The table grows to its full size: all bits of a MID are the slot's number.
 	 *
@@ -28,8 +25,9 @@
 	 */
 	{ "grow, stale associate, claim", 1, "a0 x7", { "a1", "a2 a3 a4 a5 a6 d0" } },
 	/* The older table has MID 1 ABANDONED: it is not LIVE, and must not be handed out. */
-	{ "grow, abandon, associate of a MID in quarantine", 1, "a0 x7 a1 a2 q0",
-	  { "a3 a4 a5 a6", "d0" } },
+	{ "grow, associate of a MID in quarantine", 1, "a0 x7 q0", { "a1 a2" } },
+	/* The oldest of three tables has MID 1. */
+	{ "grow twice, associate of a MID in use", 1, "a0 x2 a1 x7", { "a2 a3", "d0" } },
 
 	/*
 	 * Trace events.  A slot that was freed before its event is associated, and traced,
@@ -92,6 +90,7 @@
 	{ "over the limit, wait that gives up, set_max, claim", 2, "a0 a1 x1",
 	  { "v2", "x1", "d0" } },
 	{ "over the limit, wait, set_max", 2, "a0 a1 x1 d0", { "w2", "x2" } },
+	{ "over the limit, wait that gives up, claim", 2, "a0 a1 x1", { "v2", "d0" } },
 	{ "wait, drain, claim", 1, "a0", { "w1 d1", "n", "d0" } },
 	{ "wait that gives up, drain that gives up", 1, "a0", { "v1 d1", "t", "d0" } },
 
@@ -142,7 +141,9 @@
 	 * Nobody claimed T2's context: "contexts 0x2 were not handed out".
 	 */
 	{ "destroy, wait that has found a free MID", 2, "a0", { "e u", "w1 d1" } },
+	{ "destroy, unload, wait", 1, "a0", { "e u", "w1" } },
 	{ "destroy, expiry", 4, "a0 a1", { "e u", "q0 q1", "m1" } },
+	{ "destroy, quarantine in the older table", 4, "a0 a1 a2 a3 x5 a4 q0", { "e u" } },
 
 	/* The counts */
 	{ "stats, associate, claim", 1, "a0", { "s", "a1 d1", "d0" } },
