@@ -107,9 +107,7 @@ static __always_inline bool mid_find_guess(struct mid_atlas *atlas, const struct
 	struct mid_cpu *cpu = raw_cpu_ptr(atlas->cpu);
 	unsigned int keep = READ_ONCE(atlas->keep);
 
-	if (unlikely(keep != MID_ROOMY)) {
-		if (!mid_find_recall(cpu, keep, i))
-			return false;
+	if (unlikely(keep != MID_ROOMY) && mid_find_recall(cpu, keep, i)) {
 		*i &= t->mask;
 		return true;
 	}
@@ -223,8 +221,12 @@ static int mid_find_take(struct mid_atlas *atlas, struct mid_table *t, u64 *word
 	/* A smaller table is checked as a whole. */
 	if (i < 0 && t->mask >= MID_PROBES)
 		i = mid_find_scan(cpu, t, READ_ONCE(atlas->probes), word);
-	if (i < 0)
+	if (i < 0) {
+		/* Less is free than the last sample said. */
+		if (READ_ONCE(atlas->keep))
+			mid_atlas_sample(atlas);
 		i = mid_find_in_ring(cpu, t, 0, word);
+	}
 	if (i < 0) {
 		mid_find_take_over(atlas, cpu);
 		i = mid_find_in_ring(cpu, t, 0, word);
