@@ -85,7 +85,7 @@ static void mid_table_free_rcu(struct rcu_head *rcu)
 /* How many slots a CPU probes in order: a share for each CPU, of whole cache lines */
 static unsigned int mid_table_chunk(unsigned int order)
 {
-	unsigned int share = BIT(order) / roundup_pow_of_two(max(nr_cpu_ids, 2u));
+	unsigned int share = BIT(order) / roundup_pow_of_two(max_t(unsigned int, nr_cpu_ids, 2));
 
 	return clamp(share, min_t(unsigned int, BIT(order), MID_LEAST_CHUNK), MID_MOST_CHUNK);
 }
