@@ -64,7 +64,7 @@
 	/* An associate finds a free slot. */
 	{ "associate, associate of one MID", 1, "", { "a0 d0", "a1 d1" } },
 	{ "associate, while one is freed and another taken", 2, "a0", { "d0 a1", "a2" } },
-	{ "the same, and one comes and goes", 3, "a0 a1", { "d0 a2", "a3", "d1 a4" } },
+	{ "the same, and one goes", 3, "a0 a1", { "d0 a2", "a3", "d1" } },
 	{ "associate, while the one free slot moves", 2, "a0",
 	  { "d0 a1 d1 a0 d0 a1 d1 a0 d0 a1 d1 a0 d0 a1 d1 a0 d0 a1 d1 a0 d0 a1 d1 a0 d0 a1",
 	    "a2" } },
