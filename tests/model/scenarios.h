@@ -27,7 +27,7 @@
 	/* The older table has MID 1 ABANDONED: it is not LIVE, and must not be handed out. */
 	{ "grow, associate of a MID in quarantine", 1, "a0 x7 q0", { "a1 a2" } },
 	/* The oldest of three tables has MID 1. */
-	{ "grow twice, associate of a MID in use", 1, "a0 x2 a1 x7", { "a2 a3", "d0" } },
+	{ "grow twice, associate of a MID in use", 1, "a0 x2 a1 x7 a2", { "a3 a4" } },
 
 	/*
 	 * Trace events.  A slot that was freed before its event is associated, and traced,
