@@ -337,14 +337,20 @@ static int mid_table_associate(struct mid_atlas *atlas, struct mid_table *t, voi
 	return 0;
 }
 
-/* The same, for the current table.  @order says which that was. */
-static int mid_atlas_try(struct mid_atlas *atlas, void *ctx, u16 *mid, unsigned int *order)
+/*
+ * The same, for the current table.  @order says which that was, and @older
+ * whether there were older ones.
+ */
+static int mid_atlas_try(struct mid_atlas *atlas, void *ctx, u16 *mid, unsigned int *order,
+			 bool *older)
 {
 	struct mid_table *t;
 	int err;
 
 	do {
 		rcu_read_lock();
+		/* Before the slots are checked; pairs with mid_slot_parked(). */
+		*older = atomic_read_acquire(&atlas->mode) & MID_MODE_OLDER;
 		t = rcu_dereference(atlas->table);
 		*order = t->order;
 		err = mid_table_associate(atlas, t, ctx, mid);
@@ -353,21 +359,39 @@ static int mid_atlas_try(struct mid_atlas *atlas, void *ctx, u16 *mid, unsigned 
 	return err;
 }
 
-/* The table of 2^@order slots was full: grows it, and tries again. */
+/*
+ * The table of 2^@order slots was full: grows it.  Where it cannot grow, a slot of
+ * an @older table may have become free, for which another comes into service, put
+ * there by us or by another call:
+ *
+ *	T1: associate			T2: dissociate (older table)
+ *
+ *	table is full
+ *					word: LIVE -> FREE
+ *					lock, word: FREE -> PARKED
+ *	nothing to settle
+ *					a slot of the table into service, unlock
+ *	lock, cannot grow
+ *	table is full?
+ *
+ * So the table is checked once more after the older ones.
+ */
 static int mid_atlas_try_harder(struct mid_atlas *atlas, void *ctx, u16 *mid,
-				unsigned int order, gfp_t gfp)
+				unsigned int order, bool older, gfp_t gfp)
 {
+	unsigned int settled;
 	int err, why;
 
 	do {
+		settled = older ? mid_atlas_settle_older(atlas) : 0;
 		why = mid_atlas_grow(atlas, order, gfp);
 		/* Without memory, too: it took time, and slots become free. */
-		if (why && why != -ENOMEM)
+		if (why && why != -ENOMEM && !(why == -ENOSPC && older))
 			break;
-		err = mid_atlas_try(atlas, ctx, mid, &order);
+		err = mid_atlas_try(atlas, ctx, mid, &order, &older);
 		if (err != -ENOSPC)
 			return err;
-	} while (!why);
+	} while (!why || settled);
 
 	if (why == -ENOSPC) {
 		trace_midatlas_exhausted(atlas);
@@ -381,10 +405,11 @@ static noinline int mid_atlas_associate_slow(struct mid_atlas *atlas, void *ctx,
 					     gfp_t gfp)
 {
 	unsigned int order;
-	int err = mid_atlas_try(atlas, ctx, mid, &order);
+	bool older;
+	int err = mid_atlas_try(atlas, ctx, mid, &order, &older);
 
 	if (err == -ENOSPC)
-		err = mid_atlas_try_harder(atlas, ctx, mid, order, gfp);
+		err = mid_atlas_try_harder(atlas, ctx, mid, order, older, gfp);
 	return err;
 }
 
@@ -471,6 +496,7 @@ static int mid_waiter_wait(struct mid_atlas *atlas, struct mid_waiter *w, gfp_t 
 	int err;
 
 	/* Once: what becomes free from now on is handed over by the caller that frees it. */
+	mid_atlas_settle_older(atlas);
 	rcu_read_lock();
 	mid_table_settle(atlas, rcu_dereference(atlas->table));
 	rcu_read_unlock();
@@ -540,6 +566,7 @@ int mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t
 {
 	struct mid_waiter w = { .err = -EAGAIN };
 	unsigned int order;
+	bool older;
 	int err;
 
 	might_sleep();
@@ -548,14 +575,14 @@ int mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t
 
 	/* From here on in one RCU section until destroy knows of us. */
 	rcu_read_lock();
-	err = mid_atlas_try(atlas, ctx, mid, &order);
+	err = mid_atlas_try(atlas, ctx, mid, &order, &older);
 	if (err == -ENOSPC && !mid_atlas_enter(atlas))
 		err = -ESHUTDOWN;
 	rcu_read_unlock();
 	if (err != -ENOSPC)
 		return err;
 
-	err = mid_atlas_try_harder(atlas, ctx, mid, order, gfp);
+	err = mid_atlas_try_harder(atlas, ctx, mid, order, older, gfp);
 	if (err == -ENOSPC && !timeout)
 		err = -ETIMEDOUT;
 	if (err == -ENOSPC) {

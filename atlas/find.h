@@ -19,9 +19,8 @@
  * because an interrupt came in between, costs a try.  So no slot is stranded, and
  * nothing here disables preemption or interrupts.
  *
- * If both fail, all slots are checked.  A slot counts as free when the call that freed it
- * has returned.  An associate may report -ENOSPC only if no slot was free *and* none was
- * freed behind its back.  It raises MODE_SCAN, and each
+ * If both fail, all slots are checked.  An associate may report -ENOSPC only if no slot
+ * was free *and* none was freed behind its back.  It raises MODE_SCAN, and each
  * dissociate that sees it counts in @free_seq:
  *
  *	T1: associate			T2: dissociate

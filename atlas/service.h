@@ -123,6 +123,7 @@ static int mid_slot_parked(struct mid_atlas *atlas, struct mid_table *t, unsigne
 	next = mid_atlas_unpark(atlas);
 	if (next < 0)
 		mid_atlas_let_grow(atlas);
+	/* After that: a caller that sees no older table sees the slot that came for it. */
 	if (older && !t->online)
 		mid_atlas_unlink(atlas, t);
 	if (mid_atlas_spare(atlas) >= 0)
@@ -185,13 +186,31 @@ static void mid_atlas_settle(struct mid_atlas *atlas, struct mid_table *t, int i
 	}
 }
 
-static void mid_table_settle(struct mid_atlas *atlas, struct mid_table *t)
+/* Settles the free slots of @t.  Returns how many there were. */
+static unsigned int mid_table_settle(struct mid_atlas *atlas, struct mid_table *t)
 {
-	unsigned int i;
+	unsigned int i, n = 0;
 
-	for (i = 0; i <= t->mask; i++)
-		if (mid_slot_is_free(&t->slots[i]))
+	for (i = 0; i <= t->mask; i++) {
+		if (mid_slot_is_free(&t->slots[i])) {
 			mid_atlas_settle(atlas, t, i);
+			n++;
+		}
+	}
+	return n;
+}
+
+static unsigned int mid_atlas_settle_older(struct mid_atlas *atlas)
+{
+	struct mid_table *t;
+	unsigned int n = 0;
+
+	rcu_read_lock();
+	t = rcu_dereference(atlas->table);
+	while ((t = rcu_dereference(t->older)))
+		n += mid_table_settle(atlas, t);
+	rcu_read_unlock();
+	return n;
 }
 
 static noinline void mid_slot_freed_slow(struct mid_atlas *atlas, struct mid_table *t,
