@@ -446,8 +446,7 @@ static noinline int mid_atlas_associate_again(struct mid_atlas *atlas, struct mi
  * Return: 0, or, with nothing changed and *@mid untouched,
  * %-EINVAL if @ctx is %NULL or an error pointer,
  * %-ENOSPC if the maximum of MIDs is in use, or the next free one is promised
- * to a task in mid_atlas_associate_wait(); a MID is in use until the call that frees
- * it has returned,
+ * to a task in mid_atlas_associate_wait(),
  * %-ENOMEM if the table could not grow,
  * %-ESHUTDOWN if mid_atlas_drain() has begun.
  */

@@ -66,7 +66,6 @@ static struct {
 	u32 quarantined;		/* of these, the ones whose MID is still in use */
 	u32 traced;			/* MIDs that are in use by the trace events */
 	int refs[CONTEXTS];
-	unsigned int first_max;
 	unsigned int max;
 	unsigned int next_max;		/* of a set_max that is under way */
 	unsigned int blocks;		/* of memory that an atlas with one table has */
@@ -136,7 +135,6 @@ static bool associates(const struct op *op)
 	return op->kind && strchr("aAwv", op->kind);
 }
 
-
 static unsigned int least_max(void)
 {
 	return now.next_max && now.next_max < now.max ? now.next_max : now.max;
@@ -169,15 +167,10 @@ static void end_quarantine(const struct op *op)
 			now.op[i].disturbed = true;
 }
 
-/*
- * A MID is free from its claim on, but in two cases only when the call that claims it
- * returns: if it is traced, and if it is in an older table.  There is an older table only if
- * the maximum was raised.
- */
+/* A claim that is traced has taken the request out, and not yet freed its slot. */
 static bool frees_late(const struct op *op)
 {
-	return (now.tracing || most_max() > now.first_max) &&
-	       op->kind && strchr("dic", op->kind) && (op->kind == 'c' || !(now.in_flight & 1u << op->c));
+	return now.tracing && op->kind && strchr("dic", op->kind);
 }
 
 /* What @thread's operation can see now. */
@@ -771,7 +764,6 @@ static unsigned long model(const struct scenario *s)
 	flags = NULL;
 	quiet(true);
 	now.max = s->max;
-	now.first_max = s->max;
 	now.atlas = mid_atlas_create("model", s->max, s->max, GFP_KERNEL);
 	now.blocks = blocks_in_use();
 	create_files();
