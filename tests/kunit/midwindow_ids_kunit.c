@@ -973,7 +973,10 @@ MODULE_PARM_DESC(charge, "CreditCharge of each request, up to 128");
 
 #define FLEET	64		/* other requests in flight */
 
-/* Returns the cost of a map, in picoseconds: the best of several rounds. */
+/*
+ * Returns the cost of a map, in picoseconds: the best of many rounds, which take longer
+ * together than another task keeps this CPU slow.
+ */
 static unsigned long map_cost(struct mid_window *w, u64 id)
 {
 	unsigned long best = ULONG_MAX, ps;
@@ -981,7 +984,7 @@ static unsigned long map_cost(struct mid_window *w, u64 id)
 	void *ctx = NULL;
 	ktime_t begin;
 
-	for (round = 0; round < 50; round++) {
+	for (round = 0; round < 2000; round++) {
 		begin = ktime_get();
 		for (i = 0; i < 1000; i++) {
 			ctx = mid_window_map(w, 1, id);
@@ -1041,9 +1044,8 @@ static void long_lived_request_does_not_slow_ten_million_others(struct kunit *te
 		   begin.slots, begin.buckets, end.slots, end.buckets);
 	KUNIT_EXPECT_GT(test, before, 0);
 	KUNIT_EXPECT_GT(test, young, 0);
-	/* Wide, as a map takes a few ns: in proportion to the ids it is a million times as much. */
-	KUNIT_EXPECT_LE(test, young, 10 * before);
-	KUNIT_EXPECT_LE(test, old, 10 * before);
+	KUNIT_EXPECT_LE(test, young, 2 * before);
+	KUNIT_EXPECT_LE(test, old, 2 * before);
 	KUNIT_EXPECT_EQ(test, end.in_use, FLEET + 1);
 	KUNIT_EXPECT_EQ(test, end.slots, begin.slots);
 	KUNIT_EXPECT_EQ(test, end.buckets, begin.buckets);
@@ -1068,8 +1070,7 @@ static void map_costs_the_same_beside_ten_thousand(struct kunit *test)
 		   few, many);
 	KUNIT_EXPECT_GT(test, few, 0);
 	KUNIT_EXPECT_GT(test, many, 0);
-	/* Wide, as above: in proportion it is 200 times as much. */
-	KUNIT_EXPECT_LE(test, many, 10 * few);
+	KUNIT_EXPECT_LE(test, many, 3 * few);
 }
 
 static struct kunit_case long_cases[] = {
