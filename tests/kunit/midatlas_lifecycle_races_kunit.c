@@ -878,8 +878,9 @@ static void no_wake_up_is_lost_when_an_outgrown_slot_is_freed(struct kunit *test
 /*
  * Side 0 abandons each request at once.  Side 1 has the replies: one half arrives
  * at once and races the abandon; the other half arrives later and races the end of
- * the quarantine or, in a small atlas, the limit of the quarantine.  Each request
- * must end once, and each MID must be freed once.
+ * the quarantine or, in a small atlas, the limit of the quarantine.  One request of
+ * 64 is abandoned only when its reply has come, so that some replies are in time on
+ * a loaded machine, too.  Each request must end once, and each MID must be freed once.
  */
 #define MOST_ABANDONS	1000000
 #define ABANDON_WINDOW	2048	/* side 0 is at most so far ahead of side 1 */
@@ -938,6 +939,8 @@ static void abandon_race_submit(struct abandon_race *r)
 		r->mid[nr % ABANDON_RING] = mid;
 		/* Pairs with abandon_race_reply(). */
 		smp_store_release(&r->issued, nr + 1);
+		while (nr % 64 == 0 && READ_ONCE(r->replied) <= nr)
+			cpu_relax();
 		if (mid_atlas_abandon(r->f->atlas, mid, nr_ctx(nr), 1 + nr % 2)) {
 			r->abandoned++;
 			r->wrong[0] += abandon_race_end(r, nr_ctx(nr));
@@ -1002,7 +1005,7 @@ static void abandon_and_reply_and_expiry_end_each_request_once(struct kunit *tes
 	KUNIT_EXPECT_EQ(test, s.in_use, 0);
 	KUNIT_EXPECT_EQ(test, s.unknown, 0);
 	KUNIT_EXPECT_EQ(test, r->claimed + s.late + s.stale, r->total);
-	KUNIT_EXPECT_GT(test, r->claimed, 0);
+	KUNIT_EXPECT_GE(test, r->claimed, r->total / 64);
 	KUNIT_EXPECT_GT(test, s.late, 0);
 	KUNIT_EXPECT_GT(test, r->abandoned, s.late);
 	fixture_check(r->f);
