@@ -907,6 +907,33 @@ void *mid_atlas_reassociate(struct mid_atlas *atlas, u16 mid, void *new_ctx)
 EXPORT_SYMBOL_GPL(mid_atlas_reassociate);
 
 /**
+ * mid_atlas_touch - begin the age of a request anew
+ * @atlas: the atlas
+ * @mid: any value, as it came from the wire
+ *
+ * For an interim response: the server has said that it is working on the request
+ * (MS-SMB2 3.2.5.1.5: the client SHOULD extend the request's expiration).  From now on the
+ * ages that mid_atlas_claim_if(), mid_atlas_stats(), debugfs and the trace show count from
+ * this call.  The request, its MID and everything else stay as they are.
+ *
+ * Context: Any context but NMI.  Waits only for a reassociate of the same MID.
+ * Return: true; false if @mid has no request in flight, for example if it was abandoned.
+ */
+bool mid_atlas_touch(struct mid_atlas *atlas, u16 mid)
+{
+	struct mid_table *t;
+	bool live = false;
+
+	rcu_read_lock();
+	for (t = rcu_dereference(atlas->table); t && !live; t = rcu_dereference(t->older))
+		live = mid_slot_touch(mid_table_slot(t, mid), &atlas->lock,
+				      mid_key(mid, MID_LIVE), t->match);
+	rcu_read_unlock();
+	return live;
+}
+EXPORT_SYMBOL_GPL(mid_atlas_touch);
+
+/**
  * mid_atlas_abandon - give up a request whose reply may still come
  * @atlas: the atlas
  * @mid: the MID that the request was given

@@ -140,6 +140,7 @@ bool mid_atlas_dissociate_if(struct mid_atlas *atlas, u16 mid, void *ctx);
 void *mid_atlas_reassociate(struct mid_atlas *atlas, u16 mid, void *new_ctx);
 bool mid_atlas_abandon(struct mid_atlas *atlas, u16 mid, void *ctx,
 		       unsigned long quarantine);
+bool mid_atlas_touch(struct mid_atlas *atlas, u16 mid);
 unsigned int mid_atlas_claim_all(struct mid_atlas *atlas, mid_ctx_fn fn,
 				 void *arg);
 unsigned int mid_atlas_claim_older(struct mid_atlas *atlas, unsigned long age,

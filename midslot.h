@@ -33,11 +33,11 @@
  * The caller whose cmpxchg moves the word away from LIVE owns the request.
  * That is what makes "exactly once" true.
  *
- * The timestamp is the low 37 bits of jiffies at the take; of an ABANDONED slot
- * it is the time at which the quarantine ends.  The generation counts the takes of
- * the slot.  Together they are the *version*.  A version comes back only after
- * 2^24 takes within one jiffy, which no CPU can do, so a cmpxchg of the word cannot
- * mistake one use of the slot for another (ABA).
+ * The timestamp is the low 37 bits of jiffies at the take or at the last touch; of
+ * an ABANDONED slot it is the time at which the quarantine ends.  The generation
+ * counts the takes of the slot.  Together they are the *version*.  A version comes
+ * back only after 2^24 takes within one jiffy, which no CPU can do, so a cmpxchg of the
+ * word cannot mistake one use of the slot for another (ABA).
  *
  * [Brackets] name the pairs in tests/litmus/ that model the step.
  *
@@ -108,6 +108,25 @@
  *
  * T1 then knows that the reply is late, and frees the slot under the lock, where
  * the end of the quarantine cannot free it a second time.
+ *
+ * Touch against the others
+ * ========================
+ *
+ *	T1: claim(v) or abandon(v)	T2: touch(v), for an interim response
+ *
+ *	word is LIVE|v			word is LIVE|v
+ *	ctx				now is later than v's timestamp
+ *					cmpxchg LIVE|v -> LIVE|v': ok
+ *	cmpxchg LIVE|v: fails, again
+ *	word is LIVE|v', the same ctx
+ *	cmpxchg LIVE|v': ok, owns ctx
+ *
+ * v' has the generation of v and a later timestamp.  A touch never moves a timestamp
+ * back, and so never brings back a version that the slot has had: 256 replaces lead
+ * from one timestamp to the next, and a touch back to the first would let a claim that
+ * was interrupted for so long take a request that was replaced.  T2's cmpxchg fails if
+ * the request was claimed, and T2 waits for a replace as a claim does.  A map that
+ * meets T2 reads the word again.
  *
  * On 32-bit CPUs without 64-bit atomics the kernel's atomic64_t takes a hashed
  * lock.  Everything above still holds, but it is not lock-free.
@@ -187,14 +206,19 @@ static unsigned long mid_word_elapsed(u64 word, unsigned long time)
 }
 
 /*
- * How long ago a slot was taken, in jiffies.  256 replaces move the timestamp
- * by one jiffy, so it may be a little ahead.
+ * How long before @time a slot was taken or touched, in jiffies.  256 replaces move the
+ * timestamp by one jiffy, so it may be a little ahead.
  */
-static unsigned long mid_word_age(u64 word)
+static unsigned long mid_word_age_at(u64 word, unsigned long time)
 {
-	unsigned long age = mid_word_elapsed(word, jiffies);
+	unsigned long age = mid_word_elapsed(word, time);
 
 	return age > MID_TIME_MASK - MID_TIME_AHEAD ? 0 : age;
+}
+
+static unsigned long mid_word_age(u64 word)
+{
+	return mid_word_age_at(word, jiffies);
 }
 
 /* How long the quarantine of an ABANDONED slot lasts, in jiffies; at most @most */
@@ -342,6 +366,21 @@ static void *mid_slot_replace(struct mid_slot *slot, raw_spinlock_t *lock, u32 k
 	return old_ctx;
 }
 
+/* touch: the age begins anew, if the slot matches @key.  Returns whether it does. */
+static bool mid_slot_touch(struct mid_slot *slot, raw_spinlock_t *lock, u32 key, u32 mask)
+{
+	s64 word;
+
+	do {
+		word = mid_slot_settled(slot, lock);
+		if (!mid_word_matches(word, key, mask))
+			return false;
+		if (!mid_word_age(word))
+			return true;
+	} while (!atomic64_try_cmpxchg(&slot->word, &word, mid_word_at(word, jiffies)));
+	return true;
+}
+
 /*
  * abandon: LIVE to ABANDONED until the jiffy @until, if the slot has the request
  * @ctx, which then is the caller's.  @slot->ctx is the lock holder's from here on.
@@ -349,15 +388,18 @@ static void *mid_slot_replace(struct mid_slot *slot, raw_spinlock_t *lock, u32 k
 static bool mid_slot_abandon(struct mid_slot *slot, raw_spinlock_t *lock, u32 key, u32 mask,
 			     const void *ctx, unsigned long until)
 {
-	s64 word = atomic64_read_acquire(&slot->word);
+	s64 word;
 
 	lockdep_assert_held(lock);
 
-	if (!mid_word_matches(word, key, mask) || READ_ONCE(slot->ctx) != ctx)
-		return false;
-	/* Under the lock no replace is in progress, so only a claim makes this fail. */
-	return atomic64_try_cmpxchg(&slot->word, &word,
-				    mid_word_with(mid_word_at(word, until), MID_ABANDONED));
+	do {
+		word = atomic64_read_acquire(&slot->word);
+		if (!mid_word_matches(word, key, mask) || READ_ONCE(slot->ctx) != ctx)
+			return false;
+		/* Under the lock no replace is in progress: a claim or a touch makes it fail. */
+	} while (!atomic64_try_cmpxchg(&slot->word, &word,
+				       mid_word_with(mid_word_at(word, until), MID_ABANDONED)));
+	return true;
 }
 
 #endif /* _MIDSLOT_H */
