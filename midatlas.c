@@ -13,6 +13,7 @@
  *	atlas/wait.h		the queue of tasks that wait for a MID
  *	atlas/service.h		how many slots may be used: the maximum, growth, drain
  *	atlas/quarantine.h	MIDs whose requester gave up
+ *	atlas/sweep.h		claims of many requests: timeouts, resets
  *	atlas/debugfs.h, atlas/trace.h	what an operator sees
  *
  * These are parts of this file, included once.  Functions that begin with mid_word_ and
@@ -26,6 +27,7 @@
  *	OVER_LIMIT	more slots in service than allowed	dissociate: park the slot
  *	WAITERS		a task waits for a MID			dissociate: hand it over
  *	DRAIN		the atlas is shut, for ever		associate: fail
+ *	SWEEP		a sweep is in progress			associate: NEW, not LIVE
  *	SCAN		an associate checks all slots		dissociate: count in free_seq
  *
  * A call that sets a mode goes on with a full barrier, and looks at the slots then.  A
@@ -111,6 +113,7 @@
 #define MID_MODE_OVER_LIMIT	BIT(1)
 #define MID_MODE_WAITERS	BIT(2)
 #define MID_MODE_DRAIN		BIT(3)
+#define MID_MODE_SWEEP		BIT(4)
 #define MID_MODE_SCAN		BIT(8)	/* a count of associates */
 #define MID_MODE_LOCK		(MID_MODE_OVER_LIMIT | MID_MODE_WAITERS | MID_MODE_DRAIN)
 
@@ -187,6 +190,7 @@ struct mid_cpu {
  * @oldest: the MID that was abandoned first, %MID_RESERVED if none is
  * @newest: the MID that was abandoned last
  * @warned: the log has been told that too many are
+ * @sweeps: sweeps with an age of 0 that are in progress
  * @waiting: tasks inside mid_atlas_associate_wait() that found no MID at once
  * @waiters: those of them in the queue, the first to be served first
  * @drained: completed once when, after a drain began, no slot is in service
@@ -221,6 +225,7 @@ struct mid_atlas {
 	u16 oldest;
 	u16 newest;
 	bool warned;
+	unsigned int sweeps;
 	unsigned int waiting;
 	struct list_head waiters;
 	struct completion drained;
@@ -307,6 +312,12 @@ static int mid_slot_confirm(struct mid_atlas *atlas, struct mid_table *t, unsign
 	return waiters ? -ENOSPC : -EAGAIN;
 }
 
+/* What to add to a BUSY slot's word, so that it goes NEW, not LIVE, during a sweep */
+static u64 mid_atlas_new(const struct mid_atlas *atlas)
+{
+	return atomic_read(&atlas->mode) & MID_MODE_SWEEP ? MID_NEW - MID_LIVE : 0;
+}
+
 /* A slot that is BUSY for us, and has its request, goes LIVE. */
 static __always_inline void mid_atlas_publish(struct mid_atlas *atlas, struct mid_slot *slot,
 					      u64 word, u16 new_mid, u16 *mid)
@@ -333,6 +344,7 @@ static int mid_table_associate(struct mid_atlas *atlas, struct mid_table *t, voi
 	}
 	trace_midatlas_associate(atlas, mid_word_mid(t, i, word), ctx);
 	WRITE_ONCE(t->slots[i].ctx, ctx);
+	word += mid_atlas_new(atlas);
 	mid_atlas_publish(atlas, &t->slots[i], word, mid_word_mid(t, i, word), mid);
 	return 0;
 }
@@ -532,6 +544,7 @@ static int mid_waiter_finish(struct mid_atlas *atlas, struct mid_waiter *w, int 
 		new_mid = mid_word_mid(w->t, w->i, w->word);
 		trace_midatlas_associate(atlas, new_mid, ctx);
 		WRITE_ONCE(w->t->slots[w->i].ctx, ctx);
+		w->word += mid_atlas_new(atlas);
 		mid_atlas_publish(atlas, &w->t->slots[w->i], w->word, new_mid, mid);
 	}
 	raw_spin_unlock_irqrestore(&atlas->lock, flags);
@@ -708,29 +721,31 @@ EXPORT_SYMBOL_GPL(mid_atlas_map_get);
  * Taking a request out
  */
 
-/*
- * The request of @mid in @t, which is then the caller's, or NULL: only @only, if that
- * is not NULL, and only if it has been in flight for @age jiffies.
- */
-static void *mid_table_claim(struct mid_atlas *atlas, struct mid_table *t, u16 mid,
-			     const void *only, unsigned long age)
+/* Slot @i is FREE, or BUSY if that is to be @traced, and its request @ctx is ours. */
+static void mid_table_claimed(struct mid_atlas *atlas, struct mid_table *t, unsigned int i,
+			      u64 word, void *ctx, bool traced)
 {
-	bool traced = trace_midatlas_dissociate_enabled();
-	struct mid_slot *slot = mid_table_slot(t, mid);
-	void *ctx;
-	u64 word;
-
-	ctx = mid_slot_claim(slot, &atlas->lock, mid_key(mid, MID_LIVE), t->match, only, age,
-			     traced ? MID_BUSY : MID_FREE, &word);
-	if (!ctx)
-		return NULL;
 	mid_atlas_count_dissociate(atlas);
 	if (traced) {
 		/* Before the MID is free: the next associate may have it at once. */
-		trace_midatlas_dissociate(atlas, mid, ctx, mid_word_age(word));
-		mid_slot_free(slot, word);
+		trace_midatlas_dissociate(atlas, mid_word_mid(t, i, word), ctx, mid_word_age(word));
+		mid_slot_free(&t->slots[i], word);
 	}
-	mid_slot_freed(atlas, t, mid & t->mask);
+	mid_slot_freed(atlas, t, i);
+}
+
+/* The request of @mid in @t, which is then the caller's, or NULL: only @only, if not NULL */
+static void *mid_table_claim(struct mid_atlas *atlas, struct mid_table *t, u16 mid,
+			     const void *only)
+{
+	bool traced = trace_midatlas_dissociate_enabled();
+	void *ctx;
+	u64 word;
+
+	ctx = mid_slot_claim(mid_table_slot(t, mid), &atlas->lock, mid_key(mid, MID_LIVE), t->match,
+			     only, traced ? MID_BUSY : MID_FREE, &word);
+	if (ctx)
+		mid_table_claimed(atlas, t, mid & t->mask, word, ctx, traced);
 	return ctx;
 }
 
@@ -740,7 +755,7 @@ static void *mid_atlas_claim_mid(struct mid_atlas *atlas, u16 mid, const void *o
 	void *ctx;
 
 	do {
-		ctx = mid_table_claim(atlas, t, mid, only, 0);
+		ctx = mid_table_claim(atlas, t, mid, only);
 	} while (!ctx && (t = rcu_dereference(t->older)));
 	return ctx;
 }
@@ -990,6 +1005,8 @@ EXPORT_SYMBOL_GPL(mid_atlas_abandon);
  * All requests
  */
 
+#include "atlas/sweep.h"
+
 /**
  * mid_atlas_for_each - look at every request in flight
  * @atlas: the atlas
@@ -1026,117 +1043,59 @@ unsigned int mid_atlas_for_each(struct mid_atlas *atlas, mid_ctx_fn fn, void *ar
 EXPORT_SYMBOL_GPL(mid_atlas_for_each);
 
 /**
- * struct mid_cursor - a place in an atlas that survives the end of an RCU section
- * @order: of the table; no two have the same
- * @i: the next slot there
+ * mid_atlas_claim_if - take all requests of a kind out of the atlas
+ * @atlas: the atlas
+ * @age: in jiffies
+ * @want: says which requests to take; %NULL: all
+ * @fn: is given each of them, outside every lock; may be %NULL
+ * @arg: passed to @want and @fn
+ *
+ * A sweep, for timeouts, for a reconnect (mid_atlas_claim_all()), for the end of one
+ * session or file.  Of the requests that have been in flight for @age when the sweep
+ * begins, it shows those to @want that are not abandoned.  @want is called inside
+ * rcu_read_lock() and outside every lock; it may call everything that does not sleep, and
+ * may be asked about a request again, if the request was touched or reassociated
+ * meanwhile.  A request that @want declines stays in flight under its MID, for example a
+ * change notify or a blocking lock, which has no deadline.  One that it wants is then
+ * owned by @fn.
+ *
+ * Every request that was in flight when the sweep began is given to @fn, declined by @want,
+ * or taken by another call.  One that is associated meanwhile may stay, and stays if @fn
+ * associated it (with an @age of 0, unless a second such sweep begins meanwhile): a
+ * reset first stops new requests.
+ *
+ * A reassociate does not make a request younger (256 of them, by one jiffy), but
+ * mid_atlas_touch() does.  Ages are right up to 2^37 jiffies, on 32-bit CPUs up to
+ * 2^32, but for the last 2^20.
+ *
+ * RDBSS has no sweep.  The expiry of requests is that of MS-SMB2 3.2.6.1.
+ *
+ * Context: Any context but NMI, as far as @want and @fn allow.  Looks at all slots, twice
+ * if @age is 0.
+ * Return: how many requests were taken.
  */
-struct mid_cursor {
-	unsigned int order;
-	unsigned int i;
-};
-
-/* The next request at or after @at that is old enough; it is then ours. */
-static void *mid_atlas_claim_next(struct mid_atlas *atlas, struct mid_cursor *at,
-				  unsigned long age, u16 *mid)
+unsigned int mid_atlas_claim_if(struct mid_atlas *atlas, unsigned long age, mid_ctx_want want,
+				mid_ctx_fn fn, void *arg)
 {
-	struct mid_table *t;
-	void *ctx = NULL;
-	u64 word;
-
-	rcu_read_lock();
-	for (t = rcu_dereference(atlas->table); t && !ctx; t = rcu_dereference(t->older)) {
-		if (t->order > at->order)
-			continue;	/* done, or newer than we are */
-		if (t->order < at->order)
-			*at = (struct mid_cursor){ .order = t->order };
-		while (at->i <= t->mask && !ctx) {
-			word = atomic64_read(&t->slots[at->i].word);
-			*mid = mid_word_mid(t, at->i++, word);
-			if (word & MID_LIVE)
-				ctx = mid_table_claim(atlas, t, *mid, NULL, age);
-		}
-	}
-	rcu_read_unlock();
-	return ctx;
-}
-
-/*
- * A request that was in flight when this began becomes ours or another caller's:
- *
- *	T1: claim_all (reset)		T2: dissociate(M) (reply)
- *
- *	word is LIVE|v			word is LIVE|v
- *	cmpxchg LIVE|v -> FREE|v: ok	cmpxchg LIVE|v: fails, NULL
- *
- * and one that came since may be missed:
- *
- *	T1: claim_all			T2: associate
- *
- *	slot i is FREE
- *					slot i: -> LIVE
- *	slot i + 1
- *
- * so a reset first stops new requests and then claims.
- */
-static unsigned int mid_atlas_claim(struct mid_atlas *atlas, unsigned long age, mid_ctx_fn fn,
-				    void *arg)
-{
-	struct mid_cursor at = { .order = MID_BITS };
+	struct mid_sweep s = {
+		.age = age, .want = want, .arg = arg, .start = jiffies, .order = MID_BITS,
+	};
 	unsigned int n = 0;
 	void *ctx;
 	u16 mid;
 
-	rcu_read_lock();
-	at.order = rcu_dereference(atlas->table)->order;
-	rcu_read_unlock();
-
-	while ((ctx = mid_atlas_claim_next(atlas, &at, age, &mid))) {
+	if (!age)
+		mid_atlas_begin_sweep(atlas);
+	while ((ctx = mid_atlas_sweep(atlas, &s, &mid))) {
 		if (fn)
 			fn(ctx, mid, arg);
 		n++;
 	}
+	if (!age)
+		mid_atlas_count_sweep(atlas, -1);
 	return n;
 }
-
-/**
- * mid_atlas_claim_all - take all requests out of the atlas
- * @atlas: the atlas
- * @fn: is given each request, outside every lock; may be %NULL
- * @arg: passed to @fn
- *
- * For a reconnect.  Every request that was in flight when this began is either
- * given to @fn, which then owns it, or was taken by another call.  One that is
- * associated meanwhile may stay: stop new requests first.
- *
- * Context: Any context but NMI, as far as @fn allows.  Looks at all slots.
- * Return: how many requests were taken.
- */
-unsigned int mid_atlas_claim_all(struct mid_atlas *atlas, mid_ctx_fn fn, void *arg)
-{
-	return mid_atlas_claim(atlas, 0, fn, arg);
-}
-EXPORT_SYMBOL_GPL(mid_atlas_claim_all);
-
-/**
- * mid_atlas_claim_older - take all requests that are overdue out of the atlas
- * @atlas: the atlas
- * @age: in jiffies
- * @fn: is given each request, outside every lock; may be %NULL
- * @arg: passed to @fn
- *
- * For timeouts: claims every request that was associated at least @age ago.
- * A reassociate does not make a request younger (256 of them, by one jiffy).  Ages
- * are right up to 2^37 jiffies, on 32-bit CPUs up to 2^32, but for the last 2^20.
- *
- * Context: Any context but NMI, as far as @fn allows.  Looks at all slots.
- * Return: how many requests were taken.
- */
-unsigned int mid_atlas_claim_older(struct mid_atlas *atlas, unsigned long age, mid_ctx_fn fn,
-				   void *arg)
-{
-	return mid_atlas_claim(atlas, age, fn, arg);
-}
-EXPORT_SYMBOL_GPL(mid_atlas_claim_older);
+EXPORT_SYMBOL_GPL(mid_atlas_claim_if);
 
 /*
  * Limits
@@ -1489,7 +1448,7 @@ void mid_atlas_destroy(struct mid_atlas *atlas, mid_ctx_fn destructor, void *arg
 	mid_atlas_await_busy(atlas);
 	mid_atlas_await_waiters(atlas);
 	cancel_delayed_work_sync(&atlas->expiry);
-	mid_atlas_claim(atlas, 0, destructor, arg);
+	mid_atlas_claim_all(atlas, destructor, arg);
 	mid_atlas_hide(atlas);
 	call_rcu(&atlas->rcu, mid_atlas_free_rcu);
 }

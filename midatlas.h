@@ -13,8 +13,8 @@
  *  1. A request that mid_atlas_map() returns was fully written before it was
  *     associated.
  *  2. A request leaves the atlas exactly once: to one caller that claims it
- *     (dissociate, dissociate_if, reassociate, abandon, claim_all,
- *     claim_older), or to the destructor of mid_atlas_destroy().
+ *     (dissociate, dissociate_if, reassociate, abandon, claim_if), or to the
+ *     destructor of mid_atlas_destroy().
  *  3. No two requests ever have one MID at the same time, and no associate
  *     exceeds the maximum.
  *
@@ -80,6 +80,15 @@ struct mid_atlas;
 typedef void (*mid_ctx_fn)(void *ctx, u16 mid, void *arg);
 
 /**
+ * typedef mid_ctx_want - says whether a sweep takes a request
+ * @ctx: the request, an RCU-only pointer
+ * @mid: its MID
+ * @age: for how long it has been in flight, in jiffies
+ * @arg: what the caller of the atlas passed along
+ */
+typedef bool (*mid_ctx_want)(void *ctx, u16 mid, unsigned long age, void *arg);
+
+/**
  * struct mid_atlas_stats - the state of an atlas, see mid_atlas_stats()
  * @max: the most MIDs that may be in use
  * @in_use: MIDs in use, @abandoned ones included
@@ -141,10 +150,47 @@ void *mid_atlas_reassociate(struct mid_atlas *atlas, u16 mid, void *new_ctx);
 bool mid_atlas_abandon(struct mid_atlas *atlas, u16 mid, void *ctx,
 		       unsigned long quarantine);
 bool mid_atlas_touch(struct mid_atlas *atlas, u16 mid);
-unsigned int mid_atlas_claim_all(struct mid_atlas *atlas, mid_ctx_fn fn,
-				 void *arg);
-unsigned int mid_atlas_claim_older(struct mid_atlas *atlas, unsigned long age,
-				   mid_ctx_fn fn, void *arg);
+unsigned int mid_atlas_claim_if(struct mid_atlas *atlas, unsigned long age,
+				mid_ctx_want want, mid_ctx_fn fn, void *arg);
+
+/**
+ * mid_atlas_claim_all - take all requests out of the atlas
+ * @atlas: the atlas
+ * @fn: is given each request, outside every lock; may be %NULL
+ * @arg: passed to @fn
+ *
+ * For a reconnect: mid_atlas_claim_if() for all requests.  One that is associated
+ * meanwhile may stay, so stop new requests first.
+ *
+ * Context: Any context but NMI, as far as @fn allows.  Looks at all slots.
+ * Return: how many requests were taken.
+ */
+static inline unsigned int mid_atlas_claim_all(struct mid_atlas *atlas,
+					       mid_ctx_fn fn, void *arg)
+{
+	return mid_atlas_claim_if(atlas, 0, NULL, fn, arg);
+}
+
+/**
+ * mid_atlas_claim_older - take all requests that are overdue out of the atlas
+ * @atlas: the atlas
+ * @age: in jiffies
+ * @fn: is given each request, outside every lock; may be %NULL
+ * @arg: passed to @fn
+ *
+ * For timeouts: mid_atlas_claim_if() for all requests that have been in flight for
+ * @age.  If some of them may take for ever (a change notify, a blocking lock), use
+ * mid_atlas_claim_if().
+ *
+ * Context: Any context but NMI, as far as @fn allows.  Looks at all slots.
+ * Return: how many requests were taken.
+ */
+static inline unsigned int mid_atlas_claim_older(struct mid_atlas *atlas,
+						 unsigned long age,
+						 mid_ctx_fn fn, void *arg)
+{
+	return mid_atlas_claim_if(atlas, age, NULL, fn, arg);
+}
 
 int mid_atlas_set_max(struct mid_atlas *atlas, unsigned int max_mids);
 int mid_atlas_drain(struct mid_atlas *atlas, unsigned long timeout);

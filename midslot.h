@@ -17,6 +17,7 @@
  *			steps are taken under the lock
  *	LIVE		@ctx is in flight
  *	LOCKED		LIVE, and the holder of the lock is replacing @ctx
+ *	NEW		LIVE, and a sweep was in progress when it was published
  *
  *	          take               publish               replace
  *	  FREE ----------> BUSY ----------------> LIVE <------------> LOCKED
@@ -145,8 +146,9 @@
 #define MID_PARKED		1
 #define MID_BUSY		2
 #define MID_ABANDONED		3
-#define MID_LIVE		4	/* this bit: LIVE or LOCKED */
+#define MID_LIVE		4	/* this bit: LIVE, LOCKED or NEW */
 #define MID_LOCKED		5
+#define MID_NEW			6
 #define MID_STATE		7
 
 #define MID_GEN_SHIFT		3
@@ -320,12 +322,11 @@ static u64 mid_slot_settled(const struct mid_slot *slot, raw_spinlock_t *lock)
 
 /*
  * claim: LIVE to @state, with a full barrier: FREE, or BUSY for a caller that has something to
- * do before it frees the slot.  Only if the slot matches @key, has the request @only (if
- * that is not NULL), and was taken at least @age jiffies ago.  Returns the request,
- * which the caller owns then, or NULL.
+ * do before it frees the slot.  Only if the slot matches @key and has the request @only (if
+ * that is not NULL).  Returns the request, which the caller owns then, or NULL.
  */
 static void *mid_slot_claim(struct mid_slot *slot, raw_spinlock_t *lock, u32 key, u32 mask,
-			    const void *only, unsigned long age, unsigned int state, u64 *word)
+			    const void *only, unsigned int state, u64 *word)
 {
 	void *ctx;
 	s64 old;
@@ -335,11 +336,45 @@ static void *mid_slot_claim(struct mid_slot *slot, raw_spinlock_t *lock, u32 key
 		if (!mid_word_matches(old, key, mask))
 			return NULL;
 		ctx = READ_ONCE(slot->ctx);
-		if ((only && ctx != only) || (age && mid_word_age(old) < age))
+		if (only && ctx != only)
 			return NULL;
 		*word = mid_word_with(old, state);
 	} while (!atomic64_try_cmpxchg(&slot->word, &old, *word));
 	return ctx;
+}
+
+/* The slot's @word and the request that belongs to it, which is NULL if there is none */
+static void *mid_slot_read(const struct mid_slot *slot, raw_spinlock_t *lock, u64 *word)
+{
+	void *ctx;
+
+	do {
+		*word = mid_slot_settled(slot, lock);
+		ctx = READ_ONCE(slot->ctx);
+		/* Pairs with the cmpxchg in mid_slot_take(): D, E above. */
+		smp_rmb();
+	} while (unlikely(atomic64_read(&slot->word) != *word));
+	return *word & MID_LIVE ? ctx : NULL;
+}
+
+/* claim, only if the slot still has @word, which becomes the new one */
+static bool mid_slot_claim_word(struct mid_slot *slot, u64 *word, unsigned int state)
+{
+	s64 old = *word;
+
+	*word = mid_word_with(old, state);
+	return atomic64_try_cmpxchg(&slot->word, &old, *word);
+}
+
+/* NEW to LIVE: a sweep begins, and the request is in it. */
+static void mid_slot_make_old(struct mid_slot *slot, raw_spinlock_t *lock)
+{
+	s64 word;
+
+	do {
+		word = mid_slot_settled(slot, lock);
+	} while (mid_word_state(word) == MID_NEW &&
+		 !atomic64_try_cmpxchg(&slot->word, &word, mid_word_with(word, MID_LIVE)));
 }
 
 /* replace: @new_ctx for the request of the slot, which is returned, or NULL */
