@@ -771,14 +771,14 @@ static bool mid_table_used(const struct mid_table *t, u16 mid)
 }
 
 /* A reply came whose MID has no request: late, stale or unknown? */
-static void mid_atlas_missed(struct mid_atlas *atlas, u16 mid)
+static enum mid_stray mid_atlas_missed(struct mid_atlas *atlas, u16 mid)
 {
 	struct mid_table *t = rcu_dereference(atlas->table);
 	bool used = false;
 
 	if (READ_ONCE(atlas->abandoned) && mid_atlas_unabandon(atlas, mid, true)) {
 		atomic64_inc(&atlas->late);
-		return;
+		return MID_STRAY_LATE;
 	}
 	do {
 		used |= mid_table_used(t, mid);
@@ -788,6 +788,7 @@ static void mid_atlas_missed(struct mid_atlas *atlas, u16 mid)
 	else
 		trace_midatlas_unknown(atlas, mid);
 	atomic64_inc(used ? &atlas->stale : &atlas->unknown);
+	return used ? MID_STRAY_STALE : MID_STRAY_UNKNOWN;
 }
 
 static noinline void *mid_atlas_dissociate_slow(struct mid_atlas *atlas, u16 mid)
@@ -819,8 +820,9 @@ static noinline void *mid_atlas_dissociated(struct mid_atlas *atlas, struct mid_
  *
  * The claim: however many callers race for one MID, for the reply, the timeout, the
  * signal and the reset, one of them gets the request and all others get %NULL.  The
- * MID is free again.  This is also how to tell the atlas of a reply to an abandoned
- * MID.  RDBSS' RxMapAndDissociateMidFromContext().
+ * MID is free again.  A reply whose MID has no request is counted, and ends the quarantine
+ * of an abandoned MID; a client that looks up by mid_atlas_map_get_put() calls
+ * mid_atlas_stray() for that.  RDBSS' RxMapAndDissociateMidFromContext().
  *
  * Context: Any context but NMI.
  * Return: the request, which the caller now owns, or %NULL if @mid has none.
@@ -852,6 +854,40 @@ void *mid_atlas_dissociate(struct mid_atlas *atlas, u16 mid)
 	return ctx;
 }
 EXPORT_SYMBOL_GPL(mid_atlas_dissociate);
+
+/**
+ * mid_atlas_stray - count a reply that belongs to no request
+ * @atlas: the atlas
+ * @mid: any value, as it came from the wire
+ *
+ * For a client that looks up by mid_atlas_map_get_put() and found nothing.  Frees the MID
+ * if it is abandoned, and counts and traces the reply as mid_atlas_dissociate() does,
+ * but never takes a request:
+ *
+ *	T1: receiver			T2: associate
+ *
+ *	map_get_put(M): NULL
+ *					the MID is M
+ *	dissociate(M): T2's request, whose reply has not come
+ *	stray(M): MID_STRAY_LIVE
+ *
+ * RDBSS only has RxMapAndDissociateMidFromContext().
+ *
+ * Context: Any context but NMI.
+ * Return: what the reply was: %MID_STRAY_LATE, %MID_STRAY_STALE, %MID_STRAY_UNKNOWN;
+ * or %MID_STRAY_LIVE, with nothing counted, if @mid has a request now.
+ */
+enum mid_stray mid_atlas_stray(struct mid_atlas *atlas, u16 mid)
+{
+	enum mid_stray stray = MID_STRAY_LIVE;
+
+	rcu_read_lock();
+	if (!mid_atlas_map(atlas, mid))
+		stray = mid_atlas_missed(atlas, mid);
+	rcu_read_unlock();
+	return stray;
+}
+EXPORT_SYMBOL_GPL(mid_atlas_stray);
 
 /**
  * mid_atlas_dissociate_if - take a request out of the atlas, if it is still in
@@ -957,9 +993,9 @@ EXPORT_SYMBOL_GPL(mid_atlas_touch);
  *	all, and never longer than 2^30
  *
  * For a requester that cannot wait: a task that was killed.  The request is
- * the caller's at once.  The MID stays in use until mid_atlas_dissociate() is
- * called for its late reply, which returns %NULL and is counted as late, or
- * until the quarantine has passed.  At most a quarter of the maximum can be
+ * the caller's at once.  The MID stays in use until mid_atlas_dissociate() or
+ * mid_atlas_stray() is called for its late reply, which is counted as late, or until
+ * the quarantine has passed.  At most a quarter of the maximum can be
  * abandoned, so that a silent server does not take all MIDs: beyond that the
  * one that was abandoned first is freed early, which the log says once for an
  * atlas.  With a maximum of less than 4 no MID is kept.

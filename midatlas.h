@@ -89,6 +89,20 @@ typedef void (*mid_ctx_fn)(void *ctx, u16 mid, void *arg);
 typedef bool (*mid_ctx_want)(void *ctx, u16 mid, unsigned long age, void *arg);
 
 /**
+ * enum mid_stray - what a reply was that belongs to no request
+ * @MID_STRAY_UNKNOWN: its MID was never in use
+ * @MID_STRAY_STALE: its MID was in use earlier, as far as can be told
+ * @MID_STRAY_LATE: its MID was in quarantine, and is free now
+ * @MID_STRAY_LIVE: its MID has a request now
+ */
+enum mid_stray {
+	MID_STRAY_UNKNOWN,
+	MID_STRAY_STALE,
+	MID_STRAY_LATE,
+	MID_STRAY_LIVE,
+};
+
+/**
  * struct mid_atlas_stats - the state of an atlas, see mid_atlas_stats()
  * @max: the most MIDs that may be in use
  * @in_use: MIDs in use, @abandoned ones included
@@ -99,9 +113,10 @@ typedef bool (*mid_ctx_want)(void *ctx, u16 mid, unsigned long age, void *arg);
  * @waiters: tasks in mid_atlas_associate_wait()
  * @associated: requests that were given a MID
  * @dissociated: requests that were taken out; on 32-bit CPUs both counts wrap
- * @stale: dissociates of a MID of an earlier generation, as far as can be told
- * @unknown: dissociates of a MID that never was in use
- * @late: dissociates of a MID in quarantine
+ * @stale: replies (dissociates and strays) whose MID is one of an earlier
+ *	generation, as far as can be told
+ * @unknown: replies whose MID never was in use
+ * @late: replies whose MID was in quarantine
  * @exhausted: associates that found all MIDs in use
  * @oldest: for how long the oldest request has been in flight, in jiffies
  *
@@ -149,6 +164,7 @@ bool mid_atlas_dissociate_if(struct mid_atlas *atlas, u16 mid, void *ctx);
 void *mid_atlas_reassociate(struct mid_atlas *atlas, u16 mid, void *new_ctx);
 bool mid_atlas_abandon(struct mid_atlas *atlas, u16 mid, void *ctx,
 		       unsigned long quarantine);
+enum mid_stray mid_atlas_stray(struct mid_atlas *atlas, u16 mid);
 bool mid_atlas_touch(struct mid_atlas *atlas, u16 mid);
 unsigned int mid_atlas_claim_if(struct mid_atlas *atlas, unsigned long age,
 				mid_ctx_want want, mid_ctx_fn fn, void *arg);
