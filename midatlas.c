@@ -460,7 +460,7 @@ static noinline int mid_atlas_associate_again(struct mid_atlas *atlas, struct mi
  * %-ENOSPC if the maximum of MIDs is in use, or the next free one is promised
  * to a task in mid_atlas_associate_wait(),
  * %-ENOMEM if the table could not grow,
- * %-ESHUTDOWN if mid_atlas_drain() has begun.
+ * %-ESHUTDOWN after mid_atlas_shut() or mid_atlas_drain().
  */
 int mid_atlas_associate(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp)
 {
@@ -571,7 +571,7 @@ static int mid_waiter_finish(struct mid_atlas *atlas, struct mid_waiter *w, int 
  * %-ENOMEM if the table could not grow,
  * %-ETIMEDOUT if there was no MID in time,
  * %-ERESTARTSYS if the task was killed,
- * %-ESHUTDOWN if mid_atlas_drain() or mid_atlas_destroy() has begun.
+ * %-ESHUTDOWN after mid_atlas_shut(), mid_atlas_drain() or mid_atlas_destroy().
  */
 int mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp,
 			     unsigned long timeout)
@@ -1187,16 +1187,25 @@ int mid_atlas_set_max(struct mid_atlas *atlas, unsigned int max_mids)
 }
 EXPORT_SYMBOL_GPL(mid_atlas_set_max);
 
-/*
- * From now on no associate succeeds.
+/**
+ * mid_atlas_shut - let no request in any more
+ * @atlas: the atlas
  *
- *	T1: drain			T2: associate_wait
+ * From now on, and for ever, associates fail with %-ESHUTDOWN, and tasks in
+ * mid_atlas_associate_wait() leave with it:
+ *
+ *	T1: shut			T2: associate_wait
  *
  *	lock, mode |= DRAIN		lock
  *	sends all waiters away		DRAIN? leaves; else into the queue
  *	unlock				unlock
+ *
+ * What is in flight stays.  For a connection that is found broken where nothing may
+ * sleep; mid_atlas_drain() is this and a wait, and RDBSS has neither.
+ *
+ * Context: Any context but NMI.  Looks at all slots once.
  */
-static void mid_atlas_shut(struct mid_atlas *atlas)
+void mid_atlas_shut(struct mid_atlas *atlas)
 {
 	struct mid_waiter *w;
 	struct mid_table *t;
@@ -1217,6 +1226,7 @@ static void mid_atlas_shut(struct mid_atlas *atlas)
 		mid_table_settle(atlas, t);
 	rcu_read_unlock();
 }
+EXPORT_SYMBOL_GPL(mid_atlas_shut);
 
 static bool mid_atlas_drained(struct mid_atlas *atlas)
 {
@@ -1235,8 +1245,7 @@ static bool mid_atlas_drained(struct mid_atlas *atlas)
  * @timeout: the longest to wait, in jiffies; %MAX_SCHEDULE_TIMEOUT for ever,
  *	0 not at all
  *
- * From now on, and for ever, associates fail with %-ESHUTDOWN, and tasks in
- * mid_atlas_associate_wait() leave with it.  Then waits until every request has
+ * mid_atlas_shut(), and then a wait until every request has
  * been taken out and every abandoned MID is free.  May be called again, and by
  * several tasks.
  *

@@ -209,6 +209,7 @@ static inline unsigned int mid_atlas_claim_older(struct mid_atlas *atlas,
 }
 
 int mid_atlas_set_max(struct mid_atlas *atlas, unsigned int max_mids);
+void mid_atlas_shut(struct mid_atlas *atlas);
 int mid_atlas_drain(struct mid_atlas *atlas, unsigned long timeout);
 void mid_atlas_stats(struct mid_atlas *atlas, struct mid_atlas_stats *stats);
 
