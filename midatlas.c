@@ -1451,7 +1451,12 @@ static void mid_atlas_await_busy(struct mid_atlas *atlas)
  * @arg: passed to @destructor
  *
  * @destructor is called once for each, outside every lock, and may sleep; it
- * owns the request.
+ * owns the request.  It may call mid_atlas_map() and its relatives, mid_atlas_dissociate(),
+ * mid_atlas_dissociate_if(), mid_atlas_reassociate(), mid_atlas_abandon(),
+ * mid_atlas_touch(), mid_atlas_stray() and mid_atlas_claim_if(), for the MID that it was
+ * given, which has no request any more, and for others.  A request that it takes out so is
+ * its own, and it is not called for that one.  A quarantine that it begins ends with the
+ * atlas.  Associates fail with %-ESHUTDOWN.
  *
  * The caller guarantees that no other call is in progress when this begins, and that
  * none begins later, but for two: a lookup inside an rcu_read_lock() that began
@@ -1492,8 +1497,9 @@ void mid_atlas_destroy(struct mid_atlas *atlas, mid_ctx_fn destructor, void *arg
 	mid_atlas_shut(atlas);
 	mid_atlas_await_busy(atlas);
 	mid_atlas_await_waiters(atlas);
-	cancel_delayed_work_sync(&atlas->expiry);
 	mid_atlas_claim_all(atlas, destructor, arg);
+	/* Last: @destructor may have abandoned a request. */
+	cancel_delayed_work_sync(&atlas->expiry);
 	mid_atlas_hide(atlas);
 	call_rcu(&atlas->rcu, mid_atlas_free_rcu);
 }
