@@ -203,6 +203,7 @@ struct mid_cpu {
  * @unknown: dissociates of a MID that never was in use
  * @late: dissociates of an ABANDONED MID
  * @exhausted: associates that found no free MID
+ * @describe: what the client shows of a request in debugfs, or %NULL
  * @show: makes the directory in debugfs
  * @dir: the directory, or what debugfs has in place of it
  * @rcu: frees the atlas
@@ -238,6 +239,7 @@ struct mid_atlas {
 	atomic64_t unknown;
 	atomic64_t late;
 	atomic64_t exhausted;
+	void (*describe)(struct seq_file *m, void *ctx);
 	struct work_struct show;
 	struct dentry *dir;
 	struct rcu_head rcu;
@@ -1338,6 +1340,31 @@ void mid_atlas_stats(struct mid_atlas *atlas, struct mid_atlas_stats *stats)
 EXPORT_SYMBOL_GPL(mid_atlas_stats);
 
 #include "atlas/debugfs.h"
+
+/**
+ * mid_atlas_show_with - have the client describe its requests in debugfs
+ * @atlas: the atlas
+ * @show: appends what the client knows of the request @ctx (its command, its pid, its file)
+ *	to its line of the file inflight, without a newline; %NULL: nothing
+ *
+ * blk-mq has the same as show_rq.  @show is called inside rcu_read_lock() for each request
+ * in flight, also while that leaves the atlas.  So a client that has a @show must not free
+ * or reuse a request before an RCU grace period has passed since it was taken out.
+ *
+ * When this returns, no reader of debugfs is in an earlier @show.  After mid_atlas_destroy()
+ * none is in the last one.
+ *
+ * Context: Process context.  May sleep.
+ */
+void mid_atlas_show_with(struct mid_atlas *atlas, void (*show)(struct seq_file *m, void *ctx))
+{
+	might_sleep();
+
+	/* What the caller has prepared for @show is seen by it. */
+	if (xchg(&atlas->describe, show))
+		synchronize_rcu();
+}
+EXPORT_SYMBOL_GPL(mid_atlas_show_with);
 
 /*
  * Creation and destruction

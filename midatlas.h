@@ -46,7 +46,7 @@
  *      or begin later.  Only tasks in associate_wait may still be there, see
  *      mid_atlas_destroy()
  *
- * Contexts: create, destroy, associate_wait and drain may sleep.  Everything else may
+ * Contexts: create, destroy, associate_wait, drain and show_with may sleep.  Everything else may
  * be called from any context, hard interrupts included, also on PREEMPT_RT, but not from
  * NMI.  Only an associate that has to grow the table allocates memory, under the @gfp
  * of its caller; an atlas that was created with all its slots never does.
@@ -62,6 +62,7 @@
 #include <linux/types.h>
 
 struct mid_atlas;
+struct seq_file;
 
 /**
  * MID_ATLAS_MAX_MIDS - the most MIDs that one atlas can have in use
@@ -212,6 +213,8 @@ int mid_atlas_set_max(struct mid_atlas *atlas, unsigned int max_mids);
 void mid_atlas_shut(struct mid_atlas *atlas);
 int mid_atlas_drain(struct mid_atlas *atlas, unsigned long timeout);
 void mid_atlas_stats(struct mid_atlas *atlas, struct mid_atlas_stats *stats);
+void mid_atlas_show_with(struct mid_atlas *atlas,
+			 void (*show)(struct seq_file *m, void *ctx));
 
 #if IS_ENABLED(CONFIG_KUNIT)
 /* The one place that allocates slots, so that tests can make it fail. */

@@ -119,17 +119,24 @@ static void mid_inflight_stop(struct seq_file *m, void *v)
 static int mid_inflight_show(struct seq_file *m, void *v)
 {
 	struct mid_inflight *at = m->private;
+	void (*describe)(struct seq_file *m, void *ctx) = READ_ONCE(at->atlas->describe);
 	unsigned int age = jiffies_to_msecs(mid_word_age(at->word));
 
 	if (v == SEQ_START_TOKEN)
-		seq_puts(m, "mid context age_ms state\n");
+		seq_puts(m, "mid context age_ms state");
 	else if (at->ctx)
-		seq_printf(m, "0x%04x %p %u live\n", at->mid, at->ctx, age);
+		seq_printf(m, "0x%04x %p %u live", at->mid, at->ctx, age);
 	else if (mid_word_state(at->word) == MID_BUSY)
-		seq_printf(m, "0x%04x - %u busy\n", at->mid, age);
+		seq_printf(m, "0x%04x - %u busy", at->mid, age);
 	else
-		seq_printf(m, "0x%04x - - abandoned for %u ms more\n", at->mid,
+		seq_printf(m, "0x%04x - - abandoned for %u ms more", at->mid,
 			   jiffies_to_msecs(mid_word_left(at->word, MID_MAX_QUARANTINE)));
+	/* In the RCU section in which the slot had it */
+	if (v != SEQ_START_TOKEN && at->ctx && describe) {
+		seq_puts(m, " ");
+		describe(m, at->ctx);
+	}
+	seq_puts(m, "\n");
 	return 0;
 }
 
