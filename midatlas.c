@@ -12,6 +12,7 @@
  *	atlas/find.h		where a free slot is
  *	atlas/wait.h		the queue of tasks that wait for a MID
  *	atlas/service.h		how many slots may be used: the maximum, growth, drain
+ *	atlas/aside.h		slots for urgent requests
  *	atlas/quarantine.h	MIDs whose requester gave up
  *	atlas/sweep.h		claims of many requests: timeouts, resets
  *	atlas/debugfs.h, atlas/trace.h	what an operator sees
@@ -24,7 +25,8 @@
  *
  *	mode		set when				what it asks of whom
  *	OLDER		there is an older table			associate: a unique MID
- *	OVER_LIMIT	more slots in service than allowed	dissociate: park the slot
+ *	OVER_LIMIT	more slots in service than ordinary	dissociate: park the slot
+ *			associates may use
  *	WAITERS		a task waits for a MID			dissociate: hand it over
  *	DRAIN		the atlas is shut, for ever		associate: fail
  *	SWEEP		a sweep is in progress			associate: NEW, not LIVE
@@ -132,9 +134,10 @@
  * @blocked: slots out of service whose MIDs older tables have in use
  * @rcu: frees the table
  * @cursor: where the next chunk begins
+ * @urgent: a bit for each slot that came into service for an urgent request
  *
- * Up to @chunk, nothing changes after the table was published.  From @older to @blocked,
- * all is under mid_atlas::lock.
+ * Up to @chunk, nothing changes after the table was published.  From @older to @blocked, and
+ * @urgent, all is under mid_atlas::lock.
  */
 struct mid_table {
 	struct mid_slot *slots;
@@ -150,6 +153,7 @@ struct mid_table {
 	unsigned int blocked;
 	struct rcu_head rcu;
 	atomic_t cursor ____cacheline_aligned_in_smp;
+	unsigned long urgent[];
 };
 
 /**
@@ -185,6 +189,8 @@ struct mid_cpu {
  * @sampled: the jiffy of the last sample of what is in use
  * @lock: serialises all that is rare; taken in any context, so a raw one
  * @max: the most MIDs that may be in use
+ * @aside: how many of these are for urgent requests only
+ * @urgent: slots in service that are
  * @online: the slots in service, over all tables
  * @abandoned: how many slots are ABANDONED
  * @oldest: the MID that was abandoned first, %MID_RESERVED if none is
@@ -221,6 +227,8 @@ struct mid_atlas {
 
 	raw_spinlock_t lock ____cacheline_aligned_in_smp;
 	unsigned int max;
+	unsigned int aside;
+	unsigned int urgent;
 	unsigned int online;
 	unsigned int abandoned;
 	u16 oldest;
@@ -277,18 +285,37 @@ static void mid_find_tune(struct mid_atlas *atlas, unsigned int in_use);
 #include "atlas/find.h"
 #include "atlas/wait.h"
 #include "atlas/service.h"
+#include "atlas/aside.h"
 #include "atlas/quarantine.h"
 
 /*
  * Taking a MID
  */
 
+/**
+ * struct mid_associate - an associate off the fast path
+ * @ctx: the request
+ * @mid: where to store its MID
+ * @gfp: how to allocate
+ * @urgent: may have a slot that is aside, and passes the waiters
+ * @order: of the table that was tried last
+ * @older: there were older tables
+ */
+struct mid_associate {
+	void *ctx;
+	u16 *mid;
+	gfp_t gfp;
+	bool urgent;
+	unsigned int order;
+	bool older;
+};
+
 /*
  * Something rare is in progress: may this slot, which we made BUSY with a full
  * barrier, go LIVE?  If not, it is not ours any more.
  */
 static int mid_slot_confirm(struct mid_atlas *atlas, struct mid_table *t, unsigned int i,
-			    u64 *word)
+			    bool urgent, u64 *word)
 {
 	bool placed, draining, waiters;
 	unsigned long flags;
@@ -299,7 +326,7 @@ static int mid_slot_confirm(struct mid_atlas *atlas, struct mid_table *t, unsign
 		return 0;
 
 	raw_spin_lock_irqsave(&atlas->lock, flags);
-	placed = mid_slot_place(atlas, t, i, word, &next);
+	placed = mid_slot_place(atlas, t, i, urgent, word, &next);
 	draining = mid_atlas_draining(atlas);
 	waiters = mid_atlas_first_waiter(atlas);
 	t = mid_atlas_table_locked(atlas);
@@ -311,7 +338,7 @@ static int mid_slot_confirm(struct mid_atlas *atlas, struct mid_table *t, unsign
 	if (draining)
 		return -ESHUTDOWN;
 	/* If that was the last waiter, what else is free is for us. */
-	return waiters ? -ENOSPC : -EAGAIN;
+	return waiters && !urgent ? -ENOSPC : -EAGAIN;
 }
 
 /* What to add to a BUSY slot's word, so that it goes NEW, not LIVE, during a sweep */
@@ -331,32 +358,34 @@ static __always_inline void mid_atlas_publish(struct mid_atlas *atlas, struct mi
 }
 
 /* 0, -ENOSPC if the table is full, -ESHUTDOWN, or -EAGAIN to begin again */
-static int mid_table_associate(struct mid_atlas *atlas, struct mid_table *t, void *ctx, u16 *mid)
+static int mid_table_associate(struct mid_atlas *atlas, struct mid_table *t,
+			       const struct mid_associate *a)
 {
-	int i, err;
+	int i = -ENOSPC, err;
 	u64 word;
 
-	i = mid_find_take(atlas, t, &word);
+	if (a->urgent)
+		i = mid_aside_take(atlas, t, &word);
+	if (i == -ENOSPC) {
+		i = mid_find_take(atlas, t, &word);
+		if (i >= 0 && (atomic_read(&atlas->mode) ||
+			       mid_word_mid(t, i, word) == MID_RESERVED)) {
+			err = mid_slot_confirm(atlas, t, i, a->urgent, &word);
+			if (err)
+				return err;
+		}
+	}
 	if (i < 0)
 		return i;
-	if (atomic_read(&atlas->mode) || mid_word_mid(t, i, word) == MID_RESERVED) {
-		err = mid_slot_confirm(atlas, t, i, &word);
-		if (err)
-			return err;
-	}
-	trace_midatlas_associate(atlas, mid_word_mid(t, i, word), ctx);
-	WRITE_ONCE(t->slots[i].ctx, ctx);
+	trace_midatlas_associate(atlas, mid_word_mid(t, i, word), a->ctx);
+	WRITE_ONCE(t->slots[i].ctx, a->ctx);
 	word += mid_atlas_new(atlas);
-	mid_atlas_publish(atlas, &t->slots[i], word, mid_word_mid(t, i, word), mid);
+	mid_atlas_publish(atlas, &t->slots[i], word, mid_word_mid(t, i, word), a->mid);
 	return 0;
 }
 
-/*
- * The same, for the current table.  @order says which that was, and @older
- * whether there were older ones.
- */
-static int mid_atlas_try(struct mid_atlas *atlas, void *ctx, u16 *mid, unsigned int *order,
-			 bool *older)
+/* The same, for the current table */
+static int mid_atlas_try(struct mid_atlas *atlas, struct mid_associate *a)
 {
 	struct mid_table *t;
 	int err;
@@ -364,18 +393,18 @@ static int mid_atlas_try(struct mid_atlas *atlas, void *ctx, u16 *mid, unsigned 
 	do {
 		rcu_read_lock();
 		/* Before the slots are checked; pairs with mid_slot_parked(). */
-		*older = atomic_read_acquire(&atlas->mode) & MID_MODE_OLDER;
+		a->older = atomic_read_acquire(&atlas->mode) & MID_MODE_OLDER;
 		t = rcu_dereference(atlas->table);
-		*order = t->order;
-		err = mid_table_associate(atlas, t, ctx, mid);
+		a->order = t->order;
+		err = mid_table_associate(atlas, t, a);
 		rcu_read_unlock();
 	} while (unlikely(err == -EAGAIN));
 	return err;
 }
 
 /*
- * The table of 2^@order slots was full: grows it.  Where it cannot grow, a slot of
- * an @older table may have become free, for which another comes into service, put
+ * The table that @a tried was full: grows it.  Where it cannot grow, a slot of
+ * an older table may have become free, for which another comes into service, put
  * there by us or by another call:
  *
  *	T1: associate			T2: dissociate (older table)
@@ -390,19 +419,18 @@ static int mid_atlas_try(struct mid_atlas *atlas, void *ctx, u16 *mid, unsigned 
  *
  * So the table is checked once more after the older ones.
  */
-static int mid_atlas_try_harder(struct mid_atlas *atlas, void *ctx, u16 *mid,
-				unsigned int order, bool older, gfp_t gfp)
+static int mid_atlas_try_harder(struct mid_atlas *atlas, struct mid_associate *a)
 {
 	unsigned int settled;
 	int err, why;
 
 	do {
-		settled = older ? mid_atlas_settle_older(atlas) : 0;
-		why = mid_atlas_grow(atlas, order, gfp);
+		settled = a->older ? mid_atlas_settle_older(atlas) : 0;
+		why = mid_atlas_grow(atlas, a->order, a->urgent, a->gfp);
 		/* Without memory, too: it took time, and slots become free. */
-		if (why && why != -ENOMEM && !(why == -ENOSPC && older))
+		if (why && why != -ENOMEM && !(why == -ENOSPC && a->older))
 			break;
-		err = mid_atlas_try(atlas, ctx, mid, &order, &older);
+		err = mid_atlas_try(atlas, a);
 		if (err != -ENOSPC)
 			return err;
 	} while (!why || settled);
@@ -416,14 +444,13 @@ static int mid_atlas_try_harder(struct mid_atlas *atlas, void *ctx, u16 *mid,
 }
 
 static noinline int mid_atlas_associate_slow(struct mid_atlas *atlas, void *ctx, u16 *mid,
-					     gfp_t gfp)
+					     gfp_t gfp, bool urgent)
 {
-	unsigned int order;
-	bool older;
-	int err = mid_atlas_try(atlas, ctx, mid, &order, &older);
+	struct mid_associate a = { .ctx = ctx, .mid = mid, .gfp = gfp, .urgent = urgent };
+	int err = mid_atlas_try(atlas, &a);
 
 	if (err == -ENOSPC)
-		err = mid_atlas_try_harder(atlas, ctx, mid, order, older, gfp);
+		err = mid_atlas_try_harder(atlas, &a);
 	return err;
 }
 
@@ -437,7 +464,7 @@ static noinline int mid_atlas_associate_again(struct mid_atlas *atlas, struct mi
 	mid_slot_free(&t->slots[i], word);
 	mid_slot_freed(atlas, t, i);
 	rcu_read_unlock();
-	return mid_atlas_associate_slow(atlas, ctx, mid, gfp);
+	return mid_atlas_associate_slow(atlas, ctx, mid, gfp, false);
 }
 
 /**
@@ -493,9 +520,37 @@ int mid_atlas_associate(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp)
 	return 0;
 slow:
 	rcu_read_unlock();
-	return mid_atlas_associate_slow(atlas, ctx, mid, gfp);
+	return mid_atlas_associate_slow(atlas, ctx, mid, gfp, false);
 }
 EXPORT_SYMBOL_GPL(mid_atlas_associate);
+
+/**
+ * mid_atlas_associate_urgent - give a MID to a request that others wait for
+ * @atlas: the atlas
+ * @ctx: as for mid_atlas_associate()
+ * @mid: as for mid_atlas_associate()
+ * @gfp: how to allocate if the table has to grow
+ *
+ * For the acknowledgment of an oplock break while all other requests wait in blocking locks
+ * (MS-CIFS 3.2.4.2), a 9P Tflush, an ECHO.  Takes one of the MIDs that mid_atlas_set_aside()
+ * keeps, and only if these are in use, or there are none, one of the others.  Passes the
+ * tasks in mid_atlas_associate_wait(), but does not wait itself.  While a MID that was kept
+ * is in use, the other calls take the atlas' lock.  RDBSS has nothing of the kind.
+ *
+ * Context: as for mid_atlas_associate().
+ * Return: 0, or, with nothing changed and *@mid untouched,
+ * %-EINVAL if @ctx is %NULL or an error pointer,
+ * %-ENOSPC if the maximum of MIDs is in use,
+ * %-ENOMEM if the table could not grow,
+ * %-ESHUTDOWN after mid_atlas_shut() or mid_atlas_drain().
+ */
+int mid_atlas_associate_urgent(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp)
+{
+	if (!mid_ctx_is_valid(ctx))
+		return -EINVAL;
+	return mid_atlas_associate_slow(atlas, ctx, mid, gfp, true);
+}
+EXPORT_SYMBOL_GPL(mid_atlas_associate_urgent);
 
 /*
  * Waits until @w is given a slot, or can grow the table.  Returns 0, or why not to wait
@@ -518,7 +573,7 @@ static int mid_waiter_wait(struct mid_atlas *atlas, struct mid_waiter *w, gfp_t 
 		rcu_read_lock();
 		order = rcu_dereference(atlas->table)->order;
 		rcu_read_unlock();
-		err = mid_atlas_grow(atlas, order, gfp);
+		err = mid_atlas_grow(atlas, order, false, gfp);
 		if (err == -ENOMEM)
 			return err;
 		if (!err)
@@ -578,9 +633,8 @@ static int mid_waiter_finish(struct mid_atlas *atlas, struct mid_waiter *w, int 
 int mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp,
 			     unsigned long timeout)
 {
+	struct mid_associate a = { .ctx = ctx, .mid = mid, .gfp = gfp };
 	struct mid_waiter w = { .err = -EAGAIN };
-	unsigned int order;
-	bool older;
 	int err;
 
 	might_sleep();
@@ -589,14 +643,14 @@ int mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t
 
 	/* From here on in one RCU section until destroy knows of us. */
 	rcu_read_lock();
-	err = mid_atlas_try(atlas, ctx, mid, &order, &older);
+	err = mid_atlas_try(atlas, &a);
 	if (err == -ENOSPC && !mid_atlas_enter(atlas))
 		err = -ESHUTDOWN;
 	rcu_read_unlock();
 	if (err != -ENOSPC)
 		return err;
 
-	err = mid_atlas_try_harder(atlas, ctx, mid, order, older, gfp);
+	err = mid_atlas_try_harder(atlas, &a);
 	if (err == -ENOSPC && !timeout)
 		err = -ETIMEDOUT;
 	if (err == -ENOSPC) {
@@ -1139,34 +1193,14 @@ EXPORT_SYMBOL_GPL(mid_atlas_claim_if);
  * Limits
  */
 
-/**
- * mid_atlas_set_max - change how many MIDs may be in use
- * @atlas: the atlas
- * @max_mids: the new maximum
- *
- * The server's MaxMpxCount comes when the connection, and its atlas, exist.
- * A larger maximum is there for waiters at once; the table grows with the next
- * associate that needs it.  A smaller one takes no MID from a request: until fewer
- * than that are in use, new requests wait or get %-ENOSPC.  Only of the abandoned
- * ones the oldest are freed that are more than a quarter of it.
- *
- * Context: Any context but NMI.  Looks at all slots once.
- * Return: 0, or %-EINVAL if @max_mids is 0 or more than %MID_ATLAS_MAX_MIDS.
- */
-int mid_atlas_set_max(struct mid_atlas *atlas, unsigned int max_mids)
+/* What ordinary associates may use has changed: parks free slots, or unparks some. */
+static void mid_atlas_refit(struct mid_atlas *atlas)
 {
 	struct mid_table *t;
 	unsigned long flags;
 	int i;
 
-	if (!max_mids || max_mids > MID_RESERVED)
-		return -EINVAL;
-
 	rcu_read_lock();
-	raw_spin_lock_irqsave(&atlas->lock, flags);
-	WRITE_ONCE(atlas->max, max_mids);
-	mid_atlas_set_mode(atlas, MID_MODE_OVER_LIMIT, mid_atlas_spare(atlas) < 0);
-	raw_spin_unlock_irqrestore(&atlas->lock, flags);
 	/* OVER_LIMIT before the slots. */
 	smp_mb();
 	if (atomic_read(&atlas->mode) & MID_MODE_OVER_LIMIT)
@@ -1183,11 +1217,75 @@ int mid_atlas_set_max(struct mid_atlas *atlas, unsigned int max_mids)
 		if (i >= 0)
 			mid_slot_freed_slow(atlas, t, i);
 	} while (i >= 0);
+	rcu_read_unlock();
+}
+
+/**
+ * mid_atlas_set_max - change how many MIDs may be in use
+ * @atlas: the atlas
+ * @max_mids: the new maximum
+ *
+ * The server's MaxMpxCount comes when the connection, and its atlas, exist.
+ * A larger maximum is there for waiters at once; the table grows with the next
+ * associate that needs it.  A smaller one takes no MID from a request: until fewer
+ * than that are in use, new requests wait or get %-ENOSPC.  Only of the abandoned
+ * ones the oldest are freed that are more than a quarter of it.
+ *
+ * Context: Any context but NMI.  Looks at all slots once.
+ * Return: 0, or %-EINVAL if @max_mids is 0 or more than %MID_ATLAS_MAX_MIDS.
+ */
+int mid_atlas_set_max(struct mid_atlas *atlas, unsigned int max_mids)
+{
+	unsigned long flags;
+
+	if (!max_mids || max_mids > MID_RESERVED)
+		return -EINVAL;
+
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	WRITE_ONCE(atlas->max, max_mids);
+	mid_atlas_tell_over_limit(atlas);
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	mid_atlas_refit(atlas);
+	rcu_read_lock();
 	mid_atlas_trim_quarantine(atlas);
 	rcu_read_unlock();
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mid_atlas_set_max);
+
+/**
+ * mid_atlas_set_aside - keep some MIDs for urgent requests
+ * @atlas: the atlas
+ * @mids: how many of the maximum; 0 as long as this was not called
+ *
+ * Only mid_atlas_associate_urgent() hands these out; for the others the maximum is
+ * smaller by @mids.  As with mid_atlas_set_max(), a call that keeps more takes no MID from a
+ * request, and one that keeps less serves waiters at once.  A larger maximum is for
+ * ordinary requests, and one that is less than @mids is all for urgent ones.
+ *
+ * MS-SMB2 3.2.4.1.2 asks the same of the credits of a client.
+ *
+ * Context: Any context but NMI.  Looks at all slots once.
+ * Return: 0, or, with nothing changed, %-EINVAL if @mids is more than the maximum.
+ */
+int mid_atlas_set_aside(struct mid_atlas *atlas, unsigned int mids)
+{
+	unsigned long flags;
+	bool valid;
+
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	valid = mids <= atlas->max;
+	if (valid) {
+		atlas->aside = mids;
+		mid_atlas_tell_over_limit(atlas);
+	}
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	if (!valid)
+		return -EINVAL;
+	mid_atlas_refit(atlas);
+	return 0;
+}
+EXPORT_SYMBOL_GPL(mid_atlas_set_aside);
 
 /**
  * mid_atlas_shut - let no request in any more

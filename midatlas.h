@@ -151,6 +151,8 @@ int __must_check mid_atlas_associate(struct mid_atlas *atlas, void *ctx,
 int __must_check mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx,
 					  u16 *mid, gfp_t gfp,
 					  unsigned long timeout);
+int __must_check mid_atlas_associate_urgent(struct mid_atlas *atlas, void *ctx,
+					    u16 *mid, gfp_t gfp);
 
 void *mid_atlas_map(struct mid_atlas *atlas, u16 mid);
 void *mid_atlas_map_get(struct mid_atlas *atlas, u16 mid,
@@ -210,6 +212,7 @@ static inline unsigned int mid_atlas_claim_older(struct mid_atlas *atlas,
 }
 
 int mid_atlas_set_max(struct mid_atlas *atlas, unsigned int max_mids);
+int mid_atlas_set_aside(struct mid_atlas *atlas, unsigned int mids);
 void mid_atlas_shut(struct mid_atlas *atlas);
 int mid_atlas_drain(struct mid_atlas *atlas, unsigned long timeout);
 void mid_atlas_stats(struct mid_atlas *atlas, struct mid_atlas_stats *stats);

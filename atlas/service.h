@@ -13,6 +13,9 @@
  * that becomes free there is parked, and one of the current table comes into service
  * for it.  The older table is freed, after a grace period, when all its slots are parked.
  *
+ * Some of the maximum may be kept *aside* for urgent requests (aside.h).  Their slots are
+ * in service only while such a request is in one.
+ *
  * Where the older tables have all MIDs of a slot in use, the slot is *blocked*: parked,
  * but not to return before an older table has freed a slot that has the same low bits.
  *
@@ -25,25 +28,51 @@
 /* How many more slots may be in service; negative if there are too many */
 static int mid_atlas_spare(struct mid_atlas *atlas)
 {
+	unsigned int aside = min(atlas->aside, atlas->max);
+
 	lockdep_assert_held(&atlas->lock);
 
-	return (int)(mid_atlas_draining(atlas) ? 0 : atlas->max) - (int)atlas->online;
+	if (mid_atlas_draining(atlas))
+		return -(int)atlas->online;
+	return (int)(atlas->max - aside + min(aside, atlas->urgent)) - (int)atlas->online;
 }
 
-/* Puts a slot of the current table into service.  Returns it, or -ENOSPC. */
-static int mid_atlas_unpark(struct mid_atlas *atlas)
+/* May an urgent request have a slot that is aside? */
+static bool mid_atlas_may_use_aside(struct mid_atlas *atlas)
 {
-	struct mid_table *t = mid_atlas_table_locked(atlas);
-	unsigned int i = t->parked_head;
-	struct mid_slot *slot = &t->slots[i];
+	return !mid_atlas_draining(atlas) && atlas->online < atlas->max &&
+	       atlas->urgent < min(atlas->aside, atlas->max);
+}
 
-	if (!t->parked || mid_atlas_spare(atlas) <= 0)
-		return -ENOSPC;
-	t->parked_head = (unsigned long)slot->ctx;
+/* Sets or clears OVER_LIMIT: must the call that frees a slot settle it? */
+static void mid_atlas_tell_over_limit(struct mid_atlas *atlas)
+{
+	mid_atlas_set_mode(atlas, MID_MODE_OVER_LIMIT,
+			   atlas->urgent || mid_atlas_spare(atlas) < 0);
+}
+
+/* Puts a parked slot of the current table @t into service, and returns it. */
+static unsigned int mid_table_unpark(struct mid_atlas *atlas, struct mid_table *t)
+{
+	unsigned int i = t->parked_head;
+
+	t->parked_head = (unsigned long)t->slots[i].ctx;
 	t->parked--;
 	t->online++;
 	WRITE_ONCE(atlas->online, atlas->online + 1);
-	mid_slot_free(slot, atomic64_read(&slot->word));
+	return i;
+}
+
+/* Puts a slot of the current table into service for all.  Returns it, or -ENOSPC. */
+static int mid_atlas_unpark(struct mid_atlas *atlas)
+{
+	struct mid_table *t = mid_atlas_table_locked(atlas);
+	unsigned int i;
+
+	if (!t->parked || mid_atlas_spare(atlas) <= 0)
+		return -ENOSPC;
+	i = mid_table_unpark(atlas, t);
+	mid_slot_free(&t->slots[i], atomic64_read(&t->slots[i].word));
 	return i;
 }
 
@@ -126,28 +155,48 @@ static int mid_slot_parked(struct mid_atlas *atlas, struct mid_table *t, unsigne
 	/* After that: a caller that sees no older table sees the slot that came for it. */
 	if (older && !t->online)
 		mid_atlas_unlink(atlas, t);
-	if (mid_atlas_spare(atlas) >= 0)
-		mid_atlas_set_mode(atlas, MID_MODE_OVER_LIMIT, false);
+	mid_atlas_tell_over_limit(atlas);
 	if (!atlas->online && mid_atlas_draining(atlas))
 		complete(&atlas->drained);
 	return next;
 }
 
+/* Slot @i had an urgent request, and has it no more. */
+static void mid_slot_end_urgent(struct mid_atlas *atlas, struct mid_table *t, unsigned int i)
+{
+	if (!test_bit(i, t->urgent))
+		return;
+	__clear_bit(i, t->urgent);
+	atlas->urgent--;
+	mid_atlas_tell_over_limit(atlas);
+}
+
+/* Parks slot @i, which is BUSY and the caller's.  @next is as for mid_slot_place(). */
+static void mid_slot_park(struct mid_atlas *atlas, struct mid_table *t, unsigned int i, u64 word,
+			  bool blocked, int *next)
+{
+	mid_slot_end_urgent(atlas, t, i);
+	atomic64_set(&t->slots[i].word, mid_word_with(word, MID_PARKED));
+	*next = mid_slot_parked(atlas, t, i, blocked);
+}
+
 /*
  * Slot @i is BUSY and the caller's: parks it if it is surplus or has no MID of its own, or
- * hands it to the first waiter.  Returns false if it may stay as it is.  @next is the slot
- * of the current table that came into service for it, or an error.
+ * hands it to the first waiter, but not if the caller is @urgent.  Returns false if it may
+ * stay as it is.  @next is the slot of the current table that came into service for it, or an
+ * error.
  */
 static bool mid_slot_place(struct mid_atlas *atlas, struct mid_table *t, unsigned int i,
-			   u64 *word, int *next)
+			   bool urgent, u64 *word, int *next)
 {
-	bool surplus = t != mid_atlas_table_locked(atlas) || mid_atlas_spare(atlas) < 0;
-	struct mid_waiter *w = mid_atlas_first_waiter(atlas);
+	struct mid_waiter *w = urgent ? NULL : mid_atlas_first_waiter(atlas);
+	bool surplus;
 
+	mid_slot_end_urgent(atlas, t, i);
+	surplus = t != mid_atlas_table_locked(atlas) || mid_atlas_spare(atlas) < 0;
 	*next = -ENOENT;
 	if (surplus || !mid_slot_unique(t, i, word)) {
-		atomic64_set(&t->slots[i].word, mid_word_with(*word, MID_PARKED));
-		*next = mid_slot_parked(atlas, t, i, !surplus);
+		mid_slot_park(atlas, t, i, *word, !surplus, next);
 	} else if (w) {
 		w->t = t;
 		w->i = i;
@@ -166,10 +215,11 @@ static int mid_slot_settle(struct mid_atlas *atlas, struct mid_table *t, unsigne
 	u64 word;
 
 	if (t == mid_atlas_table_locked(atlas) && mid_atlas_spare(atlas) >= 0 &&
-	    !mid_atlas_first_waiter(atlas))
+	    !mid_atlas_first_waiter(atlas) && !test_bit(i, t->urgent))
 		return -ENOENT;
-	if (mid_slot_take(&t->slots[i], t->step, &word))
-		mid_slot_place(atlas, t, i, &word, &next);
+	if (mid_slot_take(&t->slots[i], t->step, &word) &&
+	    !mid_slot_place(atlas, t, i, false, &word, &next))
+		mid_slot_free(&t->slots[i], word);
 	return next;
 }
 
@@ -234,23 +284,24 @@ static void mid_slot_freed(struct mid_atlas *atlas, struct mid_table *t, unsigne
 }
 
 /*
- * Whether the table of 2^@seen slots may grow, how large the next table is, and how many
- * of its slots come into service.  Returns -EEXIST if it has grown already, -ENOSPC if
- * as many slots as the maximum are in service.
+ * Whether the table of 2^@seen slots may grow, for an @urgent request maybe, how large the
+ * next table is, and how many of its slots come into service.  Returns -EEXIST if it has
+ * grown already, -ENOSPC if as many slots as the maximum are in service.
  */
-static int mid_atlas_plan(struct mid_atlas *atlas, unsigned int seen, unsigned int *order,
-			  unsigned int *online)
+static int mid_atlas_plan(struct mid_atlas *atlas, unsigned int seen, bool urgent,
+			  unsigned int *order, unsigned int *online)
 {
 	struct mid_table *t = mid_atlas_table_locked(atlas);
 	unsigned int most = order_base_2(atlas->max);
-	int spare = mid_atlas_spare(atlas);
+	int spare = max(mid_atlas_spare(atlas), 0);
 
 	if (t->order != seen)
 		return -EEXIST;
 	if (mid_atlas_draining(atlas))
 		return -ESHUTDOWN;
 	/* Parked slots come first, and the call that raised the maximum puts them into service. */
-	if (spare <= 0 || t->parked || t->order == MID_BITS)
+	if (!(spare || (urgent && mid_atlas_may_use_aside(atlas))) || t->parked ||
+	    t->order == MID_BITS)
 		return -ENOSPC;
 	*order = max(t->order + 1, min_t(unsigned int, MID_FIRST_ORDER, most));
 	*online = min3((unsigned int)BIT(*order), (unsigned int)spare, (unsigned int)MID_RESERVED);
@@ -276,7 +327,7 @@ static void mid_atlas_push(struct mid_atlas *atlas, struct mid_table *new)
  * The table of 2^@seen slots was full: puts a larger one in front of it.  Returns 0 if
  * an associate should try again.
  */
-static int mid_atlas_grow(struct mid_atlas *atlas, unsigned int seen, gfp_t gfp)
+static int mid_atlas_grow(struct mid_atlas *atlas, unsigned int seen, bool urgent, gfp_t gfp)
 {
 	unsigned int order, online, order_now, online_now;
 	struct mid_table *t, *new;
@@ -284,7 +335,7 @@ static int mid_atlas_grow(struct mid_atlas *atlas, unsigned int seen, gfp_t gfp)
 	int err;
 
 	raw_spin_lock_irqsave(&atlas->lock, flags);
-	err = mid_atlas_plan(atlas, seen, &order, &online);
+	err = mid_atlas_plan(atlas, seen, urgent, &order, &online);
 	raw_spin_unlock_irqrestore(&atlas->lock, flags);
 	if (err)
 		return err == -EEXIST ? 0 : err;
@@ -298,7 +349,7 @@ static int mid_atlas_grow(struct mid_atlas *atlas, unsigned int seen, gfp_t gfp)
 	t = rcu_dereference(atlas->table);
 	mid_table_init(new, online, mid_table_next_gen(t, order));
 	raw_spin_lock_irqsave(&atlas->lock, flags);
-	err = mid_atlas_plan(atlas, seen, &order_now, &online_now);
+	err = mid_atlas_plan(atlas, seen, urgent, &order_now, &online_now);
 	if (!err && order_now == order && online_now == online) {
 		mid_atlas_push(atlas, new);
 		new = NULL;

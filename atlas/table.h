@@ -95,7 +95,7 @@ static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 	unsigned int slots = max_t(unsigned int, BIT(order), MID_LINE);
 	struct mid_table *t;
 
-	t = mid_atlas_alloc(sizeof(*t), gfp);
+	t = mid_atlas_alloc(struct_size(t, urgent, BITS_TO_LONGS(slots)), gfp);
 	if (!t)
 		return NULL;
 	t->slots = mid_atlas_alloc(slots * sizeof(*t->slots), gfp);
