@@ -191,6 +191,7 @@ struct mid_cpu {
  * @max: the most MIDs that may be in use
  * @aside: how many of these are for urgent requests only
  * @urgent: slots in service that are
+ * @changes: changes of @max, @aside, @urgent, or which slots are parked
  * @online: the slots in service, over all tables
  * @abandoned: how many slots are ABANDONED
  * @oldest: the MID that was abandoned first, %MID_RESERVED if none is
@@ -229,6 +230,7 @@ struct mid_atlas {
 	unsigned int max;
 	unsigned int aside;
 	unsigned int urgent;
+	unsigned int changes;
 	unsigned int online;
 	unsigned int abandoned;
 	u16 oldest;
@@ -300,6 +302,7 @@ static void mid_find_tune(struct mid_atlas *atlas, unsigned int in_use);
  * @urgent: may have a slot that is aside, and passes the waiters
  * @order: of the table that was tried last
  * @older: there were older tables
+ * @changes: mid_atlas::changes before that
  */
 struct mid_associate {
 	void *ctx;
@@ -308,6 +311,7 @@ struct mid_associate {
 	bool urgent;
 	unsigned int order;
 	bool older;
+	unsigned int changes;
 };
 
 /*
@@ -392,7 +396,8 @@ static int mid_atlas_try(struct mid_atlas *atlas, struct mid_associate *a)
 
 	do {
 		rcu_read_lock();
-		/* Before the slots are checked; pairs with mid_slot_parked(). */
+		/* Both before the slots are checked; pairs with mid_slot_parked(). */
+		a->changes = smp_load_acquire(&atlas->changes);
 		a->older = atomic_read_acquire(&atlas->mode) & MID_MODE_OLDER;
 		t = rcu_dereference(atlas->table);
 		a->order = t->order;
@@ -417,23 +422,26 @@ static int mid_atlas_try(struct mid_atlas *atlas, struct mid_associate *a)
  *	lock, cannot grow
  *	table is full?
  *
- * So the table is checked once more after the older ones.
+ * So the table is checked once more after the older ones.  The same is true of a slot that an
+ * urgent request frees: it goes aside, or it comes into service in the place of another.
  */
 static int mid_atlas_try_harder(struct mid_atlas *atlas, struct mid_associate *a)
 {
 	unsigned int settled;
 	int err, why;
+	bool changed;
 
 	do {
 		settled = a->older ? mid_atlas_settle_older(atlas) : 0;
 		why = mid_atlas_grow(atlas, a->order, a->urgent, a->gfp);
+		changed = READ_ONCE(atlas->changes) != a->changes;
 		/* Without memory, too: it took time, and slots become free. */
-		if (why && why != -ENOMEM && !(why == -ENOSPC && a->older))
+		if (why && why != -ENOMEM && !(why == -ENOSPC && (a->older || changed)))
 			break;
 		err = mid_atlas_try(atlas, a);
 		if (err != -ENOSPC)
 			return err;
-	} while (!why || settled);
+	} while (!why || settled || changed);
 
 	if (why == -ENOSPC) {
 		trace_midatlas_exhausted(atlas);

@@ -31,14 +31,19 @@ static int mid_aside_take(struct mid_atlas *atlas, struct mid_table *t, u64 *wor
 {
 	int i = -ENOSPC, next = -ENOENT;
 	unsigned long flags;
+	bool aside;
 
 	raw_spin_lock_irqsave(&atlas->lock, flags);
+	/* Or one that set_max or set_aside is about to put into service. */
+	aside = mid_atlas_may_use_aside(atlas);
 	if (t != mid_atlas_table_locked(atlas)) {
 		i = -EAGAIN;
-	} else if (t->parked && mid_atlas_may_use_aside(atlas)) {
+	} else if (t->parked && (aside || mid_atlas_spare(atlas) > 0)) {
 		i = mid_table_unpark(atlas, t);
-		__set_bit(i, t->urgent);
-		atlas->urgent++;
+		if (aside) {
+			__set_bit(i, t->urgent);
+			atlas->urgent++;
+		}
 		mid_atlas_tell_over_limit(atlas);
 		*word = mid_word_with(atomic64_read(&t->slots[i].word), MID_BUSY);
 		mid_slot_advance(&t->slots[i], t->step, word);

@@ -44,9 +44,10 @@ static bool mid_atlas_may_use_aside(struct mid_atlas *atlas)
 	       atlas->urgent < min(atlas->aside, atlas->max);
 }
 
-/* Sets or clears OVER_LIMIT: must the call that frees a slot settle it? */
+/* After each change: sets or clears OVER_LIMIT.  Must the call that frees a slot settle it? */
 static void mid_atlas_tell_over_limit(struct mid_atlas *atlas)
 {
+	WRITE_ONCE(atlas->changes, atlas->changes + 1);
 	mid_atlas_set_mode(atlas, MID_MODE_OVER_LIMIT,
 			   atlas->urgent || mid_atlas_spare(atlas) < 0);
 }
@@ -214,12 +215,13 @@ static int mid_slot_settle(struct mid_atlas *atlas, struct mid_table *t, unsigne
 	int next = -ENOENT;
 	u64 word;
 
+	if (mid_slot_is_free(&t->slots[i]))
+		mid_slot_end_urgent(atlas, t, i);
 	if (t == mid_atlas_table_locked(atlas) && mid_atlas_spare(atlas) >= 0 &&
-	    !mid_atlas_first_waiter(atlas) && !test_bit(i, t->urgent))
+	    !mid_atlas_first_waiter(atlas))
 		return -ENOENT;
-	if (mid_slot_take(&t->slots[i], t->step, &word) &&
-	    !mid_slot_place(atlas, t, i, false, &word, &next))
-		mid_slot_free(&t->slots[i], word);
+	if (mid_slot_take(&t->slots[i], t->step, &word))
+		mid_slot_place(atlas, t, i, false, &word, &next);
 	return next;
 }
 

@@ -11,7 +11,11 @@
  *	m1	map the MID of context 1	g1	map_get_put
  *	d1	dissociate it			i1	dissociate_if
  *	r12	reassociate it to context 2	q1	abandon
- *	c	claim_all			x3	set_max to 3
+ *	c	claim_all			C1	claim_if, which declines context 1
+ *	K	claim_all that associates context 7 once
+ *	o1	touch the MID of context 1	y1	stray
+ *	p1	associate_urgent		k1	set_aside 1
+ *	j	10 jiffies pass			x3	set_max to 3
  *	n	drain, no timeout		t	drain, may time out
  *	s	stats				f	read debugfs' inflight
  *	e	destroy				u	unload the module, after destroy
@@ -38,6 +42,7 @@
 #define CONTEXTS	8
 #define ABSENT		CONTEXTS	/* the MID had none */
 #define QUARANTINE	100		/* jiffies */
+#define ANEW		7		/* the context that a sweep's function associates */
 
 /* One operation that is under way. */
 struct op {
@@ -48,6 +53,8 @@ struct op {
 	u32 in_flight;		/* the contexts in flight at the begin */
 	u32 waited;		/* the threads that waited in vain at the begin */
 	unsigned int most;	/* the largest maximum in force since the begin */
+	unsigned int most_ordinary;	/* the same, without what is aside */
+	u32 asked;		/* the contexts that claim_if was asked about */
 	bool full;		/* all MIDs may have been in use */
 	bool late;		/* a drain had returned before the begin */
 	bool disturbed;		/* an abandoned MID may have been freed since the begin */
@@ -63,11 +70,14 @@ static struct {
 	u32 given;			/* contexts that were associated */
 	u32 taken;			/* contexts that were claimed */
 	u32 abandoned;			/* contexts that were abandoned */
+	u32 urgent;			/* contexts that associate_urgent was called for */
 	u32 quarantined;		/* of these, the ones whose MID is still in use */
 	u32 traced;			/* MIDs that are in use by the trace events */
 	int refs[CONTEXTS];
 	unsigned int max;
 	unsigned int next_max;		/* of a set_max that is under way */
+	unsigned int aside;		/* the least and the most in force while a set_aside */
+	unsigned int most_aside;	/* is under way, else the same */
 	unsigned int blocks;		/* of memory that an atlas with one table has */
 	bool tracing;			/* the tracepoints are enabled */
 	bool draining;			/* a drain or destroy has begun */
@@ -132,7 +142,7 @@ static int in_flight_as(u16 mid)
 
 static bool associates(const struct op *op)
 {
-	return op->kind && strchr("aAwv", op->kind);
+	return op->kind && strchr("aAwvp", op->kind);
 }
 
 static unsigned int least_max(void)
@@ -151,7 +161,8 @@ static unsigned int most_max(void)
  */
 static bool may_end_quarantine(const struct op *op, u16 mid)
 {
-	return op->kind && (strchr("qxe", op->kind) || (op->kind == 'd' && op->mid == mid));
+	return op->kind && (strchr("qxe", op->kind) ||
+			    (strchr("dy", op->kind) && op->mid == mid));
 }
 
 /* @op, or the expiry if it is NULL, may free abandoned MIDs from now on. */
@@ -173,23 +184,35 @@ static bool frees_late(const struct op *op)
 	return now.tracing && op->kind && strchr("dic", op->kind);
 }
 
+/* May @op have a slot that it has not published, or not freed, yet? */
+static bool holds_slot(const struct op *op)
+{
+	if (op->kind == 'K')
+		return !(now.in_flight & 1u << ANEW);
+	return frees_late(op) || (associates(op) && !(now.in_flight & 1u << op->c));
+}
+
 /* What @thread's operation can see now. */
 static void note(int thread)
 {
 	struct op *op = &now.op[thread];
-	unsigned int others = 0;
+	unsigned int others = 0, used, limit = least_max();
 	int i;
 
 	if (!op->kind)
 		return;
 	op->seen |= 1u << in_flight_as(op->mid);
 	op->most = max(op->most, most_max());
+	op->most_ordinary = max(op->most_ordinary, most_max() - min(now.aside, most_max()));
 	for (i = 0; i < MODEL_THREADS; i++)
-		others += i != thread && (frees_late(&now.op[i]) ||
-					  (associates(&now.op[i]) &&
-					   !(now.in_flight & 1u << now.op[i].c)));
+		others += i != thread && holds_slot(&now.op[i]);
 	/* Who is about to come in may have its MID already, or been promised it. */
-	if (count(now.in_flight | now.abandoned) + others >= least_max())
+	used = count(now.in_flight | now.abandoned) + others;
+	if (op->kind != 'p') {
+		limit -= min(now.most_aside, limit);
+		used -= min(count((now.in_flight | now.abandoned) & now.urgent), now.aside);
+	}
+	if (used >= limit)
 		op->full = true;
 }
 
@@ -215,6 +238,10 @@ void test_step(int thread)
 	if (count(now.in_flight) > count(before) && count(now.in_flight) > now.op[thread].most)
 		broken("%u contexts are in flight, and the maximum is %u",
 		       count(now.in_flight), now.op[thread].most);
+	if (count(now.in_flight & ~now.urgent) > count(before & ~now.urgent) &&
+	    count(now.in_flight & ~now.urgent) > now.op[thread].most_ordinary)
+		broken("%u ordinary contexts are in flight, and the maximum for them is %u",
+		       count(now.in_flight & ~now.urgent), now.op[thread].most_ordinary);
 	if (now.in_flight & ~before && now.drained)
 		broken("a context came in after the drain");
 	for (i = 0; i < MODEL_THREADS; i++)
@@ -298,10 +325,27 @@ static void taken(int c)
 	put(ctx_of(c));
 }
 
+static bool want(void *ctx, u16 mid, unsigned long age, void *arg)
+{
+	struct op *op = &now.op[current_thread()];
+	int c = number_of(ctx);
+
+	if (arg != want)
+		broken("the argument got lost");
+	if (c == op->c)
+		return false;
+	op->asked |= 1u << c;
+	return true;
+}
+
 static void taken_one(void *ctx, u16 mid, void *arg)
 {
+	int c = number_of(ctx);
+
 	might_sleep();
-	taken(number_of(ctx));
+	if (arg == want && !(now.op[current_thread()].asked & 1u << c))
+		broken("claim_if took context %d, and was not asked", c);
+	taken(c);
 }
 
 /* @ctx came out of a lookup of op->mid: was it there? */
@@ -326,7 +370,11 @@ static void associate(struct op *op, int c, gfp_t gfp, unsigned long timeout)
 	now.has_mid &= ~(now.taken & 1u << c);
 	now.taken &= ~(1u << c);
 	now.refs[c] = 1;
-	if (op->kind == 'w' || op->kind == 'v')
+	now.urgent &= ~(1u << c);
+	if (op->kind == 'p') {
+		now.urgent |= 1u << c;
+		err = mid_atlas_associate_urgent(now.atlas, ctx_of(c), &now.mid[c], gfp);
+	} else if (op->kind == 'w' || op->kind == 'v')
 		err = mid_atlas_associate_wait(now.atlas, ctx_of(c), &now.mid[c], gfp, timeout);
 	else
 		err = mid_atlas_associate(now.atlas, ctx_of(c), &now.mid[c], gfp);
@@ -357,6 +405,20 @@ static void associate(struct op *op, int c, gfp_t gfp, unsigned long timeout)
 	}
 }
 
+static void associate_anew(void *ctx, u16 mid, void *arg)
+{
+	if (number_of(ctx) == ANEW)
+		broken("claim_all took what its function had associated");
+	taken_one(ctx, mid, arg);
+	if (now.given & 1u << ANEW)
+		return;
+	now.refs[ANEW] = 1;
+	if (mid_atlas_associate(now.atlas, ctx_of(ANEW), &now.mid[ANEW], GFP_KERNEL))
+		return;
+	now.given |= 1u << ANEW;
+	now.has_mid |= 1u << ANEW;
+}
+
 /* Whether context @c was given a MID; as for a receiver, this may be very early. */
 static bool has_mid(int c)
 {
@@ -371,6 +433,38 @@ static void set_max(int n)
 		broken("set_max failed");
 	now.max = n;
 	now.next_max = 0;
+}
+
+static void set_aside(unsigned int n)
+{
+	unsigned int was = now.aside;
+
+	now.aside = min(was, n);
+	now.most_aside = max(was, n);
+	note(current_thread());
+	if (mid_atlas_set_aside(now.atlas, n))
+		broken("set_aside failed");
+	now.aside = n;
+	now.most_aside = n;
+}
+
+static void touch(const struct op *op)
+{
+	if (mid_atlas_touch(now.atlas, op->mid) ? op->seen == 1u << ABSENT :
+						  !(op->seen & 1u << ABSENT))
+		broken("touch is wrong");
+}
+
+static void stray(const struct op *op)
+{
+	enum mid_stray stray = mid_atlas_stray(now.atlas, op->mid);
+
+	if (stray == MID_STRAY_LIVE ? op->seen == 1u << ABSENT : !(op->seen & 1u << ABSENT))
+		broken("stray is wrong");
+	if (stray == MID_STRAY_LATE && !now.abandoned)
+		broken("late, and nothing was abandoned");
+	if (stray == MID_STRAY_UNKNOWN)
+		broken("MID 0x%04x was in use, and stray does not know it", op->mid);
 }
 
 static void drain(unsigned long timeout)
@@ -391,9 +485,16 @@ static void drain(unsigned long timeout)
 
 static void claim_all(const struct op *op)
 {
-	mid_atlas_claim_all(now.atlas, taken_one, NULL);
+	u32 declined = 0;
+
+	if (op->kind == 'C') {
+		declined = 1u << op->c;
+		mid_atlas_claim_if(now.atlas, 0, want, taken_one, want);
+	} else {
+		mid_atlas_claim_all(now.atlas, op->kind == 'K' ? associate_anew : taken_one, NULL);
+	}
 	look();
-	if (now.in_flight & op->in_flight)
+	if (now.in_flight & op->in_flight & ~declined)
 		broken("claim_all left a context that was there before");
 }
 
@@ -524,14 +625,16 @@ static void run(int thread, char kind, int c, int n)
 		['q'] = "abandon", ['c'] = "claim_all", ['x'] = "set_max",
 		['n'] = "drain", ['t'] = "drain", ['s'] = "stats",
 		['e'] = "destroy", ['u'] = "unload", ['z'] = "go_round",
-		['f'] = "inflight", ['l'] = "trace",
+		['f'] = "inflight", ['l'] = "trace", ['C'] = "claim_if", ['K'] = "claim_all",
+		['o'] = "touch", ['y'] = "stray", ['p'] = "associate_urgent",
+		['k'] = "set_aside", ['j'] = "jiffies",
 	};
 	struct op *op = &now.op[thread];
 	struct mid_atlas_stats stats;
 	void *ctx;
 
 	point(names[(int)kind]);
-	if (strchr("mdirqg", kind) && !has_mid(c))
+	if (strchr("mdirqgoy", kind) && !has_mid(c))
 		return;
 	if (now.destroyed && kind != 'u')
 		return;
@@ -542,6 +645,7 @@ static void run(int thread, char kind, int c, int n)
 	switch (kind) {
 	case 'a':
 	case 'A':
+	case 'p':
 	case 'w':
 		associate(op, c, GFP_KERNEL, MAX_SCHEDULE_TIMEOUT);
 		break;
@@ -576,7 +680,21 @@ static void run(int thread, char kind, int c, int n)
 		reassociate(op);
 		break;
 	case 'c':
+	case 'C':
+	case 'K':
 		claim_all(op);
+		break;
+	case 'o':
+		touch(op);
+		break;
+	case 'y':
+		stray(op);
+		break;
+	case 'k':
+		set_aside(c);
+		break;
+	case 'j':
+		jiffies += 10;
 		break;
 	case 'x':
 		set_max(c);
@@ -610,7 +728,7 @@ static void run(int thread, char kind, int c, int n)
 		broken("no operation '%c'", kind);
 	}
 	/* Its last step has yet to be looked at. */
-	*op = (struct op){ .most = op->most };
+	*op = (struct op){ .most = op->most, .most_ordinary = op->most_ordinary };
 }
 
 static void run_all(int thread, const char *ops)
@@ -663,7 +781,9 @@ static void check_room(unsigned int max)
 	int err;
 
 	for (i = 0; i < max; i++) {
-		err = mid_atlas_associate(now.atlas, ctx_of(i), &mids[i], GFP_KERNEL);
+		err = i < max - min(now.aside, max) ?
+			mid_atlas_associate(now.atlas, ctx_of(i), &mids[i], GFP_KERNEL) :
+			mid_atlas_associate_urgent(now.atlas, ctx_of(i), &mids[i], GFP_KERNEL);
 		if (err)
 			broken("a lost slot: %u MIDs of %u are to be had (%d)", i, max, err);
 		for (j = 0; j < i; j++)
@@ -671,6 +791,8 @@ static void check_room(unsigned int max)
 				broken("MID 0x%04x twice", mids[i]);
 	}
 	err = mid_atlas_associate(now.atlas, ctx_of(0), &mids[0], GFP_KERNEL);
+	if (err == -ENOSPC)
+		err = mid_atlas_associate_urgent(now.atlas, ctx_of(0), &mids[0], GFP_KERNEL);
 	if (err != -ENOSPC)
 		broken("more MIDs than the maximum of %u: %d", max, err);
 }

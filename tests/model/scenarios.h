@@ -61,6 +61,28 @@
 	{ "get, reassociate, claim", 1, "a0", { "g0", "r01", "d0" } },
 	{ "get, last put, next use", 1, "a0", { "d0 a1", "g0", "g1 d1" } },
 
+	/* Sweeps.  want must be asked about the very request that is taken. */
+	{ "claim_if, claim, associate of the next use", 1, "a0", { "C2", "d0 a1" } },
+	{ "claim_if, reassociate, touch", 1, "a0 j", { "C2", "r01", "o0" } },
+	{ "claim_if, claim by context", 2, "a0 a1", { "C0", "i1", "i0" } },
+	/* All MIDs are in use, so the second one that is taken is free for the new request. */
+	{ "sweep, associate in the sweep", 3, "a0 a1 a2", { "K", "d2" } },
+	{ "sweep, associate in the sweep, another sweep", 2, "a0 a1", { "K d7", "a2 C7" } },
+	{ "sweep, wait", 2, "a0 a1", { "K", "w2" } },
+
+	/* A touch changes the word under everybody. */
+	{ "touch, claim, map", 1, "a0 j", { "o0", "d0", "m0" } },
+	{ "touch, claim by context, abandon", 4, "a0 j", { "o0", "i0", "q0" } },
+	/* An abandon gave up where a touch came between: nobody owned the request then. */
+	{ "touch, abandon", 4, "a0 j", { "o0", "q0" } },
+	{ "touch, reassociate, claim", 1, "a0 j", { "o0", "r01", "d0" } },
+	{ "grown, touch in the older table", 1, "a0 j x2 a1", { "o0", "d0" } },
+
+	/* A stray never takes a request. */
+	{ "stray, abandon, associate", 4, "a0 a1 a2 a3", { "q0 y0", "y0", "a4" } },
+	{ "stray, expiry, associate", 4, "a0 a1 a2 a3 q0", { "y0", "a4" } },
+	{ "stray, claim, associate of the next use", 1, "a0", { "d0 a1", "y0" } },
+
 	/* An associate finds a free slot. */
 	{ "associate, associate of one MID", 1, "", { "a0 d0", "a1 d1" } },
 	{ "associate, while one is freed and another taken", 2, "a0", { "d0 a1", "a2" } },
@@ -105,6 +127,24 @@
 	{ "drain that gives up, associate, claim", 1, "a0", { "t a1", "d0 a2" } },
 	{ "drain, drain, claim", 1, "a0", { "n", "t", "d0" } },
 	{ "drain, abandon, late reply", 4, "a0", { "n", "q0 d0" } },
+
+	/* Some of the maximum is aside. */
+	{ "urgent, claim, associate", 2, "k1 a0", { "p1 d1", "d0 a2" } },
+	{ "urgent, urgent, claim", 2, "k1 a0", { "p1", "p2", "d0" } },
+	{ "urgent, wait, claim", 2, "k1 a0", { "p1 d1", "w2", "d0" } },
+	{ "urgent ends, wait", 2, "k1 a0 p1", { "d1", "w2", "d0" } },
+	{ "urgent ends, associate", 2, "k1 a0 p1", { "d1", "a2", "p3" } },
+	{ "urgent, associate, nothing aside", 1, "a0", { "p1", "d0", "a2" } },
+	{ "urgent, wait, nothing aside", 1, "a0", { "p1 d1", "d0", "w2" } },
+	{ "set_aside, associate, claim", 2, "a0", { "k1", "a1 d1", "d0" } },
+	{ "set_aside and back, wait", 2, "k2", { "k0", "w1" } },
+	{ "set_aside and back, urgent", 2, "k2 p0", { "k0 d0", "p1", "a2" } },
+	{ "urgent, set_max down", 2, "k1 a0", { "p1", "x1 d0" } },
+	{ "urgent, set_max up", 2, "k1 a0 p1", { "x3", "d1", "a2" } },
+	{ "urgent, abandon, expiry", 4, "k1 a0 a1 a2 p3", { "q3", "p4" } },
+	{ "urgent, drain", 2, "k1 a0", { "p1 d1", "t", "d0" } },
+	{ "urgent that grows the table, claim", 1, "a0 x2 k1", { "p1 d1", "d0 a2" } },
+	{ "urgent that grows the table, urgent", 1, "a0 x3 k2", { "p1", "p2" } },
 
 	/* The table grows. */
 	{ "grow, claim", 1, "a0 x2", { "a1 d1", "d0 a2" } },
