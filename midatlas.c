@@ -325,12 +325,18 @@ static int mid_slot_confirm(struct mid_atlas *atlas, struct mid_table *t, unsign
 	unsigned long flags;
 	int next;
 
-	if (!(atomic_read(&atlas->mode) & MID_MODE_LOCK) &&
+	if (!urgent && !(atomic_read(&atlas->mode) & MID_MODE_LOCK) &&
 	    mid_slot_unique(t, i, word) && rcu_access_pointer(atlas->table) == t)
 		return 0;
 
 	raw_spin_lock_irqsave(&atlas->lock, flags);
 	placed = mid_slot_place(atlas, t, i, urgent, word, &next);
+	if (!placed && urgent && mid_atlas_may_use_aside(atlas)) {
+		mid_slot_begin_urgent(atlas, t, i);
+		next = mid_atlas_unpark(atlas);
+		if (next < 0)
+			mid_atlas_let_grow(atlas);
+	}
 	draining = mid_atlas_draining(atlas);
 	waiters = mid_atlas_first_waiter(atlas);
 	t = mid_atlas_table_locked(atlas);
@@ -372,7 +378,7 @@ static int mid_table_associate(struct mid_atlas *atlas, struct mid_table *t,
 		i = mid_aside_take(atlas, t, &word);
 	if (i == -ENOSPC) {
 		i = mid_find_take(atlas, t, &word);
-		if (i >= 0 && (atomic_read(&atlas->mode) ||
+		if (i >= 0 && (a->urgent || atomic_read(&atlas->mode) ||
 			       mid_word_mid(t, i, word) == MID_RESERVED)) {
 			err = mid_slot_confirm(atlas, t, i, a->urgent, &word);
 			if (err)

@@ -17,8 +17,9 @@
  *	mode & OVER_LIMIT? lock
  *	word is PARKED: done
  *
- * Where no slot is aside, an urgent associate takes an ordinary one, as all others do but
- * that it does not give it to a waiter.
+ * Where no slot is parked, an urgent associate takes an ordinary one, as all others do but
+ * that it does not give it to a waiter.  If not all that is aside is in use, it marks that
+ * slot, and another may come into service in its place.
  */
 #ifndef _MIDATLAS_ASIDE_H
 #define _MIDATLAS_ASIDE_H
@@ -40,11 +41,8 @@ static int mid_aside_take(struct mid_atlas *atlas, struct mid_table *t, u64 *wor
 		i = -EAGAIN;
 	} else if (t->parked && (aside || mid_atlas_spare(atlas) > 0)) {
 		i = mid_table_unpark(atlas, t);
-		if (aside) {
-			__set_bit(i, t->urgent);
-			atlas->urgent++;
-		}
-		mid_atlas_tell_over_limit(atlas);
+		if (aside)
+			mid_slot_begin_urgent(atlas, t, i);
 		*word = mid_word_with(atomic64_read(&t->slots[i].word), MID_BUSY);
 		mid_slot_advance(&t->slots[i], t->step, word);
 		if (!mid_slot_unique(t, i, word)) {

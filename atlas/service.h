@@ -162,6 +162,14 @@ static int mid_slot_parked(struct mid_atlas *atlas, struct mid_table *t, unsigne
 	return next;
 }
 
+/* Slot @i is that of an urgent request, which does not count for the others. */
+static void mid_slot_begin_urgent(struct mid_atlas *atlas, struct mid_table *t, unsigned int i)
+{
+	__set_bit(i, t->urgent);
+	atlas->urgent++;
+	mid_atlas_tell_over_limit(atlas);
+}
+
 /* Slot @i had an urgent request, and has it no more. */
 static void mid_slot_end_urgent(struct mid_atlas *atlas, struct mid_table *t, unsigned int i)
 {
