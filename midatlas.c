@@ -932,7 +932,7 @@ EXPORT_SYMBOL_GPL(mid_atlas_dissociate);
  *
  * For a client that looks up by mid_atlas_map_get_put() and found nothing.  Frees the MID
  * if it is abandoned, and counts and traces the reply as mid_atlas_dissociate() does,
- * but never takes a request:
+ * but never takes a request::
  *
  *	T1: receiver			T2: associate
  *
@@ -1306,7 +1306,7 @@ EXPORT_SYMBOL_GPL(mid_atlas_set_aside);
  * @atlas: the atlas
  *
  * From now on, and for ever, associates fail with %-ESHUTDOWN, and tasks in
- * mid_atlas_associate_wait() leave with it:
+ * mid_atlas_associate_wait() leave with it::
  *
  *	T1: shut			T2: associate_wait
  *

@@ -27,28 +27,30 @@
  *   limit            -        L        L      L       X
  *   destroy          R        X        X      X       X
  *
- *   lookup     map, map_get, for_each
- *   associate  associate, associate_wait
- *   claim      dissociate, dissociate_if, reassociate, abandon, claim_all,
- *              claim_older
- *   limit      set_max, drain, stats
+ *   lookup     map, map_get, map_get_put, for_each
+ *   associate  associate, associate_wait, associate_urgent
+ *   claim      dissociate, dissociate_if, reassociate, abandon, touch, stray,
+ *              claim_if, claim_all, claim_older
+ *   limit      set_max, set_aside, shut, drain, stats, show_with
  *
  *   -  safe, and neither waits for the other
  *   F  safe, and lock-free on the fast path.  They take the atlas' spinlock
- *      - for reassociate and abandon, and for a late reply;
+ *      - for reassociate and abandon, for a late reply, for an urgent associate,
+ *        and at the beginning and end of a claim_if with an age of 0;
  *      - when the table grows, and to free a slot of an older table;
  *      - while a task waits for a MID: a claim hands its MID over;
- *      - while more MIDs are in use than a lowered maximum allows, and after a
- *        drain began: a claim takes its slot out of service
+ *      - while more MIDs are in use than a lowered maximum allows, while an urgent
+ *        request has one that is aside, and after a shut: a claim takes its slot
+ *        out of service
  *   L  safe; they may meet at the spinlock
  *   R  safe for a lookup inside rcu_read_lock() that began before destroy did
  *   X  the caller must prevent it: no call may be in progress when destroy begins,
  *      or begin later.  Only tasks in associate_wait may still be there, see
  *      mid_atlas_destroy()
  *
- * Contexts: create, destroy, associate_wait, drain and show_with may sleep.  Everything else may
- * be called from any context, hard interrupts included, also on PREEMPT_RT, but not from
- * NMI.  Only an associate that has to grow the table allocates memory, under the @gfp
+ * Contexts: create, destroy, associate_wait, drain and show_with may sleep.  Everything
+ * else may be called from any context, hard interrupts included, also on PREEMPT_RT, but not
+ * from NMI.  Only an associate that has to grow the table allocates memory, under the @gfp
  * of its caller; an atlas that was created with all its slots never does.
  *
  * The meaning of the calls comes from the MID atlas of Windows' RDBSS

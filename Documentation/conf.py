@@ -30,7 +30,8 @@ c_id_attributes = ["__must_check"]
 nitpicky = True
 # Types from the kernel's headers, and opaque types
 nitpick_ignore = [("c:identifier", name) for name in
-                  ("bool", "gfp_t", "size_t", "u16", "u32", "u64", "mid_atlas", "mid_window")]
+                  ("bool", "gfp_t", "size_t", "u16", "u32", "u64", "seq_file",
+                   "mid_atlas", "mid_window")]
 
 html_theme = "sphinx_rtd_theme"
 html_theme_options = {"navigation_depth": 3, "prev_next_buttons_location": "both"}
