@@ -130,6 +130,28 @@ static void sweep_does_not_take_what_its_function_associates(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 300, mid_atlas_claim_all(f->atlas, NULL, NULL));
 }
 
+static bool want_slowly(void *ctx, u16 mid, unsigned long age, void *arg)
+{
+	unsigned long end = jiffies + 2;
+
+	while (time_before(jiffies, end))
+		cpu_relax();
+	return want_all_but_one(ctx, mid, age, arg);
+}
+
+/* What becomes old enough during a sweep is not in it. */
+static void sweep_tells_the_ages_at_its_start(struct kunit *test)
+{
+	struct fixture *f = fixture_create(test, 4, 4);
+	struct sweep s = sweep_of(f);
+	unsigned long born = jiffies;
+
+	KUNIT_EXPECT_EQ(test, 4, fixture_fill(f));
+	KUNIT_EXPECT_EQ(test, 4, mid_atlas_claim_if(f->atlas, 0, want_slowly, NULL, &s));
+	KUNIT_EXPECT_LE(test, s.oldest, jiffies - born - 8);
+	KUNIT_EXPECT_EQ(test, s.wrong, 0);
+}
+
 static bool want_touched(void *ctx, u16 mid, unsigned long age, void *arg)
 {
 	struct sweep *s = arg;
@@ -245,6 +267,7 @@ static struct kunit_case sweep_cases[] = {
 	KUNIT_CASE(sweep_shows_no_abandoned_request),
 	KUNIT_CASE(sweep_asks_for_each_request_of_all_tables),
 	KUNIT_CASE(sweep_does_not_take_what_its_function_associates),
+	KUNIT_CASE(sweep_tells_the_ages_at_its_start),
 	KUNIT_CASE(sweep_of_all_takes_what_is_touched_meanwhile),
 	KUNIT_CASE(sweep_asks_again_for_a_successor),
 	KUNIT_CASE(sweep_leaves_the_next_request_of_a_slot),

@@ -19,6 +19,7 @@
  *	n	drain, no timeout		t	drain, may time out
  *	s	stats				f	read debugfs' inflight
  *	e	destroy				u	unload the module, after destroy
+ *	E	destroy; the destructor abandons the context after its own
  *	z12	use MIDs until only 2 are left before the MID of context 1
  *	l	enable the tracepoints; only while the atlas is prepared
  *
@@ -161,7 +162,7 @@ static unsigned int most_max(void)
  */
 static bool may_end_quarantine(const struct op *op, u16 mid)
 {
-	return op->kind && (strchr("qxe", op->kind) ||
+	return op->kind && (strchr("qxeE", op->kind) ||
 			    (strchr("dy", op->kind) && op->mid == mid));
 }
 
@@ -534,17 +535,28 @@ static bool may_destroy(void)
 	int i;
 
 	for (i = 0; i < MODEL_WORKER; i++)
-		if (now.op[i].kind && !strchr("emwv", now.op[i].kind))
+		if (now.op[i].kind && !strchr("eEmwv", now.op[i].kind))
 			return false;
 	return true;
 }
 
-static void destroy(void)
+/* A timer that is left behind would run in an atlas that has been freed. */
+static void taken_and_abandons(void *ctx, u16 mid, void *arg)
+{
+	int next = number_of(ctx) + 1;
+
+	taken_one(ctx, mid, arg);
+	if (next < CONTEXTS && now.has_mid & 1u << next &&
+	    mid_atlas_abandon(now.atlas, now.mid[next], ctx_of(next), QUARANTINE))
+		taken(next);
+}
+
+static void destroy(mid_ctx_fn destructor)
 {
 	wait_until(may_destroy);
 	now.draining = true;
 	now.destroyed = true;
-	mid_atlas_destroy(now.atlas, taken_one, NULL);
+	mid_atlas_destroy(now.atlas, destructor, NULL);
 }
 
 /*
@@ -582,6 +594,13 @@ void model_event(const char *event, ...)
 		broken("%s of MID 0x%04x, which %s in use by the trace", event, mid,
 		       in_use ? "still is" : "is not");
 	now.traced ^= 1u << mid;
+}
+
+/* What the client shows of a context in debugfs */
+static void describe(struct seq_file *m, void *ctx)
+{
+	if (!((now.given | now.taken | now.in_flight) & 1u << number_of(ctx)))
+		broken("debugfs shows a context that never was in flight");
 }
 
 /* A line of debugfs' inflight: "0x0087 0000deadbeef 12 live", "- - abandoned for 90 ms more" */
@@ -624,7 +643,7 @@ static void run(int thread, char kind, int c, int n)
 		['d'] = "dissociate", ['i'] = "dissociate_if", ['r'] = "reassociate",
 		['q'] = "abandon", ['c'] = "claim_all", ['x'] = "set_max",
 		['n'] = "drain", ['t'] = "drain", ['s'] = "stats",
-		['e'] = "destroy", ['u'] = "unload", ['z'] = "go_round",
+		['e'] = "destroy", ['E'] = "destroy", ['u'] = "unload", ['z'] = "go_round",
 		['f'] = "inflight", ['l'] = "trace", ['C'] = "claim_if", ['K'] = "claim_all",
 		['o'] = "touch", ['y'] = "stray", ['p'] = "associate_urgent",
 		['k'] = "set_aside", ['j'] = "jiffies",
@@ -710,13 +729,17 @@ static void run(int thread, char kind, int c, int n)
 		check_stats(&stats);
 		break;
 	case 'f':
+		mid_atlas_show_with(now.atlas, describe);
 		read_file("inflight", check_line);
 		break;
 	case 'l':
 		now.tracing = true;
 		break;
 	case 'e':
-		destroy();
+		destroy(taken_one);
+		break;
+	case 'E':
+		destroy(taken_and_abandons);
 		break;
 	case 'u':
 		unload();

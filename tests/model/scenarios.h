@@ -133,7 +133,7 @@
 	{ "urgent, urgent, claim", 2, "k1 a0", { "p1", "p2", "d0" } },
 	{ "urgent, wait, claim", 2, "k1 a0", { "p1 d1", "w2", "d0" } },
 	{ "urgent ends, wait", 2, "k1 a0 p1", { "d1", "w2", "d0" } },
-	{ "urgent ends, associate", 2, "k1 a0 p1", { "d1", "a2", "p3" } },
+	{ "urgent ends, associate", 2, "k1 a0 p1", { "d1", "p3" } },
 	{ "urgent, associate, nothing aside", 1, "a0", { "p1", "d0", "a2" } },
 	{ "urgent, wait, nothing aside", 1, "a0", { "p1 d1", "d0", "w2" } },
 	{ "set_aside, associate, claim", 2, "a0", { "k1", "a1 d1", "d0" } },
@@ -182,6 +182,7 @@
 	 */
 	{ "destroy, wait that has found a free MID", 2, "a0", { "e u", "w1 d1" } },
 	{ "destroy, unload, wait", 1, "a0", { "e u", "w1" } },
+	{ "destroy, destructor that abandons", 8, "a0 a1 a2", { "E u", "m1" } },
 	{ "destroy, expiry", 4, "a0 a1", { "e u", "q0 q1", "m1" } },
 	{ "destroy, quarantine in the older table", 4, "a0 a1 a2 a3 x5 a4 q0", { "e u" } },
 
