@@ -84,7 +84,7 @@ static void sweep_shows_no_abandoned_request(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, 1, atlas_stats(f->atlas).abandoned);
 }
 
-static void sweep_asks_for_each_request_of_all_tables(struct kunit *test)
+static void sweep_asks_about_the_requests_of_all_tables(struct kunit *test)
 {
 	struct fixture *f = fixture_full(test, 300, 0);
 	struct sweep s = sweep_of(f);
@@ -265,7 +265,7 @@ static void touch_is_false_for_what_is_not_in_flight(struct kunit *test)
 static struct kunit_case sweep_cases[] = {
 	KUNIT_CASE(sweep_leaves_a_change_notify_under_its_mid),
 	KUNIT_CASE(sweep_shows_no_abandoned_request),
-	KUNIT_CASE(sweep_asks_for_each_request_of_all_tables),
+	KUNIT_CASE(sweep_asks_about_the_requests_of_all_tables),
 	KUNIT_CASE(sweep_does_not_take_what_its_function_associates),
 	KUNIT_CASE(sweep_tells_the_ages_at_its_start),
 	KUNIT_CASE(sweep_of_all_takes_what_is_touched_meanwhile),
@@ -643,7 +643,7 @@ static void count_message(void *unused, const char *text, size_t len)
 }
 
 /* A ratelimit for all atlases let one that was flooded silence the others. */
-static void full_quarantine_warns_once_for_each_atlas(struct kunit *test)
+static void full_quarantine_warns_once_per_atlas(struct kunit *test)
 {
 	struct mid_atlas *atlas;
 	unsigned int i, n;
@@ -667,7 +667,7 @@ static void full_quarantine_warns_once_for_each_atlas(struct kunit *test)
 
 static struct kunit_case full_cases[] = {
 	KUNIT_CASE(full_quarantine_costs_no_look_at_all_slots),
-	KUNIT_CASE(full_quarantine_warns_once_for_each_atlas),
+	KUNIT_CASE(full_quarantine_warns_once_per_atlas),
 	{}
 };
 

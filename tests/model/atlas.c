@@ -599,8 +599,7 @@ void model_event(const char *event, ...)
 /* What the client shows of a context in debugfs */
 static void describe(struct seq_file *m, void *ctx)
 {
-	if (!((now.given | now.taken | now.in_flight) & 1u << number_of(ctx)))
-		broken("debugfs shows a context that never was in flight");
+	number_of(ctx);
 }
 
 /* A line of debugfs' inflight: "0x0087 0000deadbeef 12 live", "- - abandoned for 90 ms more" */

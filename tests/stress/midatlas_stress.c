@@ -51,14 +51,16 @@ MODULE_PARM_DESC(seed, "seed of the random number generators");
 /* The operations, to choose from and to count */
 enum op {
 	ASSOCIATE, WAIT, MAP, GET, DISSOCIATE, DISSOCIATE_IF, REASSOCIATE, ABANDON,
-	FOR_EACH, CLAIM_ALL, CLAIM_OLDER, SET_MAX, STATS, IN_HARDIRQ,
+	TOUCH, STRAY, URGENT, FOR_EACH, CLAIM_ALL, CLAIM_OLDER, CLAIM_IF, SET_MAX, SET_ASIDE,
+	STATS, IN_HARDIRQ,
 	NR_OPS
 };
 
 static const char * const op_names[NR_OPS] = {
 	"associate", "associate_wait", "map", "map_get_put", "dissociate",
-	"dissociate_if", "reassociate", "abandon", "for_each", "claim_all",
-	"claim_older", "set_max", "stats", "in hard interrupts",
+	"dissociate_if", "reassociate", "abandon", "touch", "stray", "associate_urgent",
+	"for_each", "claim_all", "claim_older", "claim_if", "set_max", "set_aside", "stats",
+	"in hard interrupts",
 };
 
 struct worker;
@@ -254,6 +256,8 @@ static bool work_associate(struct worker *w, struct request **held, enum op op)
 	if (op == WAIT)
 		err = mid_atlas_associate_wait(round.atlas, req, &req->mid,
 					       GFP_KERNEL, 1);
+	else if (op == URGENT)
+		err = mid_atlas_associate_urgent(round.atlas, req, &req->mid, GFP_KERNEL);
 	else
 		err = mid_atlas_associate(round.atlas, req, &req->mid, GFP_KERNEL);
 	w->done[op]++;
@@ -292,6 +296,13 @@ static void work_map(struct worker *w, enum op op)
 	void *ctx;
 
 	w->done[op]++;
+	if (op == TOUCH || op == STRAY) {
+		if (op == TOUCH)
+			mid_atlas_touch(round.atlas, mid);
+		else
+			mid_atlas_stray(round.atlas, mid);
+		return;
+	}
 	if (op == DISSOCIATE) {
 		ctx = mid_atlas_dissociate(round.atlas, mid);
 		if (ctx)
@@ -312,6 +323,19 @@ static void work_map(struct worker *w, enum op op)
 	if (ctx)
 		request_check(ctx, mid, NULL);
 	rcu_read_unlock();
+}
+
+/* A sweep that declines some requests */
+static bool request_wanted(void *ctx, u16 mid, unsigned long age, void *unused)
+{
+	request_check(ctx, mid, NULL);
+	return mid & 1;
+}
+
+static void request_wanted_claimed(void *ctx, u16 mid, void *unused)
+{
+	CHECK(mid & 1);
+	request_claimed(ctx, mid, NULL);
 }
 
 /* A new request replaces the one that has the MID. */
@@ -349,6 +373,14 @@ static void work_on_all(struct worker *w, enum op op)
 	case CLAIM_OLDER:
 		mid_atlas_claim_older(round.atlas, 2, request_claimed, NULL);
 		break;
+	case CLAIM_IF:
+		mid_atlas_claim_if(round.atlas, prandom_u32_state(&w->rnd) % 2, request_wanted,
+				   request_wanted_claimed, NULL);
+		break;
+	case SET_ASIDE:
+		/* -EINVAL if the maximum is smaller now */
+		mid_atlas_set_aside(round.atlas, prandom_u32_state(&w->rnd) % 4);
+		break;
 	case SET_MAX:
 		CHECK(!mid_atlas_set_max(round.atlas, 1 + prandom_u32_state(&w->rnd) %
 					 round.max));
@@ -370,15 +402,15 @@ static bool work_once(struct worker *w)
 	if (r < 2)
 		interrupt_some_cpu(w);
 	if (r < 8)
-		work_on_all(w, FOR_EACH + prandom_u32_state(&w->rnd) % 5);
+		work_on_all(w, FOR_EACH + prandom_u32_state(&w->rnd) % (STATS - FOR_EACH + 1));
 	else if (r < 128)
 		work_reassociate(w);
 	else if (r < 512)
-		work_map(w, MAP + r % 3);
+		work_map(w, r % 16 ? MAP + r % 3 : r % 32 ? TOUCH : STRAY);
 	else if (*held)
 		work_end(w, held, r % 4 ? DISSOCIATE_IF : ABANDON);
 	else
-		return work_associate(w, held, r % 16 ? ASSOCIATE : WAIT);
+		return work_associate(w, held, r % 16 ? ASSOCIATE : r % 32 ? WAIT : URGENT);
 	return true;
 }
 
