@@ -264,8 +264,22 @@ static __always_inline bool mid_slot_take(struct mid_slot *slot, u32 step, u64 *
 	return true;
 }
 
+/*
+ * take, where a lock keeps all other takes away: by a store.  A map that sees what is written
+ * into the slot after this sees that it is BUSY [map-reuse].
+ */
+static __always_inline u64 mid_slot_take_locked(struct mid_slot *slot, u32 step)
+{
+	u64 word = mid_word_next(atomic64_read(&slot->word), step) - MID_FREE + MID_BUSY;
+
+	atomic64_set(&slot->word, word);
+	/* Pairs with the smp_rmb() of the lookups: A, B above. */
+	smp_wmb();
+	return word;
+}
+
 /* Goes on to the next generation of a BUSY slot, with a full barrier. */
-static void mid_slot_advance(struct mid_slot *slot, u32 step, u64 *word)
+static inline void mid_slot_advance(struct mid_slot *slot, u32 step, u64 *word)
 {
 	*word = mid_word_next(*word, step);
 	atomic64_set(&slot->word, *word);
@@ -325,8 +339,8 @@ static u64 mid_slot_settled(const struct mid_slot *slot, raw_spinlock_t *lock)
  * do before it frees the slot.  Only if the slot matches @key and has the request @only (if
  * that is not NULL).  Returns the request, which the caller owns then, or NULL.
  */
-static void *mid_slot_claim(struct mid_slot *slot, raw_spinlock_t *lock, u32 key, u32 mask,
-			    const void *only, unsigned int state, u64 *word)
+static inline void *mid_slot_claim(struct mid_slot *slot, raw_spinlock_t *lock, u32 key, u32 mask,
+				   const void *only, unsigned int state, u64 *word)
 {
 	void *ctx;
 	s64 old;
@@ -344,7 +358,7 @@ static void *mid_slot_claim(struct mid_slot *slot, raw_spinlock_t *lock, u32 key
 }
 
 /* The slot's @word and the request that belongs to it, which is NULL if there is none */
-static void *mid_slot_read(const struct mid_slot *slot, raw_spinlock_t *lock, u64 *word)
+static inline void *mid_slot_read(const struct mid_slot *slot, raw_spinlock_t *lock, u64 *word)
 {
 	void *ctx;
 
@@ -358,7 +372,8 @@ static void *mid_slot_read(const struct mid_slot *slot, raw_spinlock_t *lock, u6
 }
 
 /* claim, only if the slot still has @word, which becomes the new one */
-static bool mid_slot_claim_word(struct mid_slot *slot, u64 *word, unsigned int state)
+static __always_inline bool mid_slot_claim_word(struct mid_slot *slot, u64 *word,
+						unsigned int state)
 {
 	s64 old = *word;
 
@@ -367,7 +382,7 @@ static bool mid_slot_claim_word(struct mid_slot *slot, u64 *word, unsigned int s
 }
 
 /* NEW to LIVE: a sweep begins, and the request is in it. */
-static void mid_slot_make_old(struct mid_slot *slot, raw_spinlock_t *lock)
+static inline void mid_slot_make_old(struct mid_slot *slot, raw_spinlock_t *lock)
 {
 	s64 word;
 

@@ -28,7 +28,7 @@ build() {
 build_target() {
 	case $1 in
 	atlas) build atlas "$atlas" ;;
-	window) build window "$window" "$atlas" "$tools"/lib/{rbtree,bitmap,hweight,vsprintf}.c ;;
+	window) build window -fno-sanitize=alignment "$window" "$tools"/lib/{rbtree,bitmap,hweight,vsprintf,list_sort}.c ;;
 	client) build client "$client" "$request" "$atlas" ;;
 	esac
 }
@@ -93,7 +93,8 @@ version=$(clang -dumpversion)
 need "$(clang -print-resource-dir)/lib/*/*fuzzer*.a:libclang-rt-${version%%.*}-dev"
 tools=$("$top/scripts/source.sh")/tools
 workdir fuzz
-user_headers kernel.h "$atlas" "$window" "${including[@]}"
+user_headers window.h "$window" "$top"/window/*.h
+user_headers kernel.h "$atlas" "${including[@]}"
 user_headers client.h "$client" "$request" "$top"/samples/smb{1,echo}.h
 
 parts=0

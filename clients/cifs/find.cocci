@@ -17,8 +17,9 @@ identifier server, buffer, buf, mid;
 +return cifs_mid_find(server, 0, get_mid(buf), cpu_to_le16(buf->Command));
  }
 
-// Each SMB2 reply passes here exactly once, so this is where the window gets the
-// credits that the server grants.
+// Each SMB2 reply passes here exactly once, before a path claims its request. So this is
+// where the window gets the credits that the server grants, and the AsyncId of an
+// interim response.
 // For a reply that a worker decrypts, cifs found and dequeued the mid in one step.
 // Now the worker passes the epoch instead: the connection that the reply came on.
 @find_smb2@
@@ -40,7 +41,10 @@ expression E;
 -list_for_each_entry(mid, &server->pending_mid_q, qhead) { ... }
 -spin_unlock(&server->mid_queue_lock);
 -return NULL;
-+cifs_mids_grant(server, epoch, le16_to_cpu(hdr->CreditRequest));
++mid_window_grant(server->window, epoch, le16_to_cpu(hdr->CreditRequest));
++if (hdr->Status == STATUS_PENDING && hdr->Flags & SMB2_FLAGS_ASYNC_COMMAND)
++	mid_window_note_async(server->window, epoch, le64_to_cpu(hdr->MessageId),
++			      le64_to_cpu(hdr->Id.AsyncId));
 +return cifs_mid_find(server, epoch, le64_to_cpu(hdr->MessageId), hdr->Command);
  }
 

@@ -8,9 +8,8 @@
 #include "cifsglob.h"
 #include "cifsproto.h"
 #include "cifs_debug.h"
+#include "smb2pdu.h"
 #include "inflight.h"
-#include "midatlas.h"
-#include "midwindow.h"
 
 /* MIDs of an SMB1 connection without growing its table; Samba allows 50. */
 #define CIFS_FIRST_MIDS	256
@@ -21,11 +20,18 @@
 /**
  * cifs_mids_create - create the atlas or window of a new connection
  * @server: the connection; its protocol is known
+ * @max_credits: the mount option, or 0
+ *
+ * Each request in flight has cost a credit.  Windows and Samba let a connection have
+ * MID_WINDOW_MAX_SPAN credits unless they are configured otherwise, so a window for
+ * that many requests, in 1 MiB, never needs memory again.  "max_credits" makes it
+ * smaller.
  *
  * Return: 0 or %-ENOMEM.
  */
-int cifs_mids_create(struct TCP_Server_Info *server)
+int cifs_mids_create(struct TCP_Server_Info *server, unsigned int max_credits)
 {
+	unsigned int slots = MID_WINDOW_MAX_SPAN;
 	char name[32];
 
 	snprintf(name, sizeof(name), "cifs-%llu", server->conn_id);
@@ -34,22 +40,60 @@ int cifs_mids_create(struct TCP_Server_Info *server)
 						 CIFS_FIRST_MIDS, GFP_KERNEL);
 		return PTR_ERR_OR_ZERO(server->atlas);
 	}
-	server->window = mid_window_create(name, GFP_KERNEL);
+	if (max_credits >= 20)	/* cifs ignores less */
+		slots = min(slots, max_credits);
+	server->window = mid_window_create(name, slots, GFP_KERNEL);
 	return PTR_ERR_OR_ZERO(server->window);
 }
 
-/* cifs retries on -EAGAIN: no memory is treated like no credits. */
-static int cifs_mid_no_id(struct TCP_Server_Info *server, int rc)
+/**
+ * cifs_ids_reserve_some - reserve the ids of a large read or write
+ * @server: the connection
+ * @credits: the credits that it may use; fewer if there is no run of that many ids
+ * @size: how many bytes they are for; updated
+ *
+ * Without an id here, cifs_mid_issue() decides.
+ */
+void cifs_ids_reserve_some(struct TCP_Server_Info *server,
+			   struct cifs_credits *credits, size_t *size)
 {
-	switch (rc) {
-	case -ENOSPC:	/* all 65535 MIDs in use: reconnect, as before */
-		cifs_signal_cifsd_for_reconnect(server, false);
-		return -EAGAIN;
-	case -ESHUTDOWN:
-		return -ENOENT;
-	default:
-		return -EAGAIN;
+	if (mid_window_reserve(server->window, 1, credits->value,
+			       &credits->ids, 0, 0))
+		credits->ids.n = 0;
+	else if (credits->ids.n < credits->value) {
+		credits->value = credits->ids.n;
+		*size = credits->value * SMB2_MAX_BUFFER_SIZE;
 	}
+}
+
+/**
+ * cifs_ids_return - return reserved ids that are not used
+ * @server: the connection
+ * @ids: the ids, or none
+ */
+void cifs_ids_return(struct TCP_Server_Info *server, struct mid_span *ids)
+{
+	if (ids->n)
+		mid_window_give_back(server->window, ids);
+}
+
+/**
+ * cifs_ids_trim - return reserved ids that are not needed
+ * @server: the connection
+ * @credits: the credits and ids of a read or write
+ * @n: how many ids it needs
+ */
+void cifs_ids_trim(struct TCP_Server_Info *server, struct cifs_credits *credits,
+		   unsigned int n)
+{
+	struct mid_span rest = credits->ids;
+
+	if (rest.n <= n)
+		return;
+	rest.first += n;
+	rest.n -= n;
+	credits->ids.n = n;
+	mid_window_give_back(server->window, &rest);
 }
 
 static int cifs_mid_issue_smb1(struct TCP_Server_Info *server,
@@ -64,6 +108,33 @@ static int cifs_mid_issue_smb1(struct TCP_Server_Info *server,
 	return rc;
 }
 
+/* Whether @server has no id, and no reply can come that would grant one */
+static bool smb2_starved(struct TCP_Server_Info *server)
+{
+	struct mid_span ids;
+	int rc;
+
+	rc = mid_window_reserve(server->window, 1, 1, &ids, 0, 0);
+	if (!rc)
+		mid_window_give_back(server->window, &ids);
+	return rc == -EDEADLK;
+}
+
+/* NEGOTIATE and SESSION_SETUP have the first ids of a connection, in this order. */
+static int smb2_reserve_first(struct TCP_Server_Info *server,
+			      struct mid_q_entry *mid)
+{
+	int rc = mid_window_reserve(server->window, mid->credits, mid->credits,
+				    &server->ids, MID_WINDOW_URGENT, 0);
+
+	/* A session setup that began on the connection before */
+	if (!rc && !server->ids.first && mid->command != SMB2_NEGOTIATE) {
+		mid_window_give_back(server->window, &server->ids);
+		return -EAGAIN;
+	}
+	return rc;
+}
+
 /*
  * A request takes as many consecutive ids as it costs credits (MS-SMB2 3.2.4.1.5).
  * It takes none if the server has not granted that many.
@@ -71,21 +142,24 @@ static int cifs_mid_issue_smb1(struct TCP_Server_Info *server,
 static int cifs_mid_issue_smb2(struct TCP_Server_Info *server,
 			       struct mid_q_entry *mid)
 {
-	struct mid_span ids;
-	u64 id;
-	int rc;
+	int rc = 0;
 
-	rc = mid_window_reserve(server->window, mid->credits, &ids);
+	if (mid->command == SMB2_NEGOTIATE || mid->command == SMB2_SESSION_SETUP)
+		rc = smb2_reserve_first(server, mid);
 	if (rc)
 		return rc;
-	mid->epoch = ids.epoch;
-	rc = mid_window_associate(server->window, &ids, mid->credits, mid, &id,
-				  GFP_NOFS);
-	if (rc)
-		mid_window_give_back(server->window, &ids);
+
+	if (server->ids.n)
+		rc = mid_window_associate(server->window, &server->ids,
+					  mid->credits, mid, &mid->tag, GFP_NOFS);
 	else
-		mid->mid = id;
-	return rc;
+		rc = mid_window_begin(server->window, mid->credits, mid,
+				      &mid->tag, GFP_NOFS);
+	if (rc)
+		return rc == -EAGAIN && smb2_starved(server) ? -EDEADLK : rc;
+	mid->mid = mid->tag.id;
+	WRITE_ONCE(server->next_mid, mid->mid + mid->credits);
+	return 0;
 }
 
 /**
@@ -95,6 +169,9 @@ static int cifs_mid_issue_smb2(struct TCP_Server_Info *server,
  *
  * From now on the request is in flight and must be claimed.  No reply finds it
  * before cifs_mid_submit().
+ *
+ * If no id can ever come the connection is of no use.  cifsd ends it, too, when it
+ * counts no credits and nothing in flight.
  *
  * Return: 0, and the caller copies mid->mid to the header; %-EAGAIN; or %-ENOENT if
  * the connection has ended.
@@ -111,7 +188,11 @@ int cifs_mid_issue(struct TCP_Server_Info *server, struct mid_q_entry *mid)
 	if (!rc)
 		return 0;
 	refcount_dec(&mid->refcount);
-	return cifs_mid_no_id(server, rc);
+	if (rc == -ESHUTDOWN)
+		return -ENOENT;
+	if (rc == -EDEADLK || rc == -ENOSPC)	/* no credits; all MIDs in use */
+		cifs_signal_cifsd_for_reconnect(server, false);
+	return -EAGAIN;
 }
 
 /**
@@ -144,20 +225,6 @@ u32 cifs_mids_epoch(struct TCP_Server_Info *server)
 }
 
 /**
- * cifs_mids_grant - add the credits that the server grants to the window
- * @server: an SMB2/3 connection
- * @epoch: cifs_mids_epoch() when the reply was received
- * @credits: CreditResponse of that reply
- *
- * cifs still counts its credits itself.  The window tracks the ids that they permit.
- */
-void cifs_mids_grant(struct TCP_Server_Info *server, u32 epoch,
-		     unsigned int credits)
-{
-	mid_window_grant(server->window, epoch, credits);
-}
-
-/**
  * cifs_mid_find - find the request that a reply belongs to
  * @server: the connection
  * @epoch: cifs_mids_epoch() when the reply was received
@@ -181,6 +248,8 @@ struct mid_q_entry *cifs_mid_find(struct TCP_Server_Info *server, u32 epoch,
 	if (mid && !cifs_mid_get_submitted(mid, command))
 		mid = NULL;
 	rcu_read_unlock();
+	if (!mid && server->window && id != MID_WINDOW_RESERVED)
+		mid_window_stray(server->window, epoch, id);
 	return mid;
 }
 
@@ -197,8 +266,7 @@ bool cifs_mid_claim(struct TCP_Server_Info *server, struct mid_q_entry *mid)
 	bool ours;
 
 	if (server->window)
-		ours = mid_window_dissociate_if(server->window, mid->epoch,
-						mid->mid, mid);
+		ours = mid_window_dissociate_if(server->window, &mid->tag, mid);
 	else
 		ours = mid_atlas_dissociate_if(server->atlas, mid->mid, mid);
 	if (ours)
@@ -220,7 +288,7 @@ bool cifs_mid_unsend(struct TCP_Server_Info *server, struct mid_q_entry *mid)
 {
 	if (!server->window)
 		return cifs_mid_claim(server, mid);
-	if (!mid_window_unsend(server->window, mid->epoch, mid->mid, mid))
+	if (!mid_window_unsend(server->window, &mid->tag, mid))
 		return false;
 	refcount_dec(&mid->refcount);
 	return true;
@@ -268,17 +336,40 @@ void cifs_mid_finish(struct TCP_Server_Info *server, struct mid_q_entry *mid)
 		mid_execute_callback(server, mid);
 }
 
-static void cifs_mid_collect(void *ctx, u16 id, void *list)
-{
-	struct mid_q_entry *mid = ctx;
+/* What is to be done with each request, whose id has 16 or 64 bits */
+struct cifs_mids_call {
+	void (*fn)(struct mid_q_entry *mid, void *arg);
+	void *arg;
+};
 
-	list_add_tail(&mid->qhead, list);
+static void cifs_mids_call_smb1(void *mid, u16 id, void *arg)
+{
+	struct cifs_mids_call *call = arg;
+
+	call->fn(mid, call->arg);
 }
 
-static void smb2_mid_collect(void *ctx, u64 id, void *list)
+static void cifs_mids_call_smb2(void *mid, u64 id, void *arg)
 {
-	struct mid_q_entry *mid = ctx;
+	struct cifs_mids_call *call = arg;
 
+	call->fn(mid, call->arg);
+}
+
+static void cifs_mids_for_each(struct TCP_Server_Info *server,
+			       void (*fn)(struct mid_q_entry *mid, void *arg),
+			       void *arg)
+{
+	struct cifs_mids_call call = { fn, arg };
+
+	if (server->window)
+		mid_window_for_each(server->window, cifs_mids_call_smb2, &call);
+	else
+		mid_atlas_for_each(server->atlas, cifs_mids_call_smb1, &call);
+}
+
+static void cifs_mid_collect(struct mid_q_entry *mid, void *list)
+{
 	list_add_tail(&mid->qhead, list);
 }
 
@@ -290,10 +381,13 @@ static void smb2_mid_collect(void *ctx, u64 id, void *list)
 void cifs_mids_claim_all(struct TCP_Server_Info *server,
 			 struct list_head *list)
 {
+	struct cifs_mids_call call = { cifs_mid_collect, list };
+
 	if (server->window)
-		mid_window_claim_all(server->window, smb2_mid_collect, list);
+		mid_window_claim_if(server->window, 0, NULL, cifs_mids_call_smb2,
+				    &call);
 	else
-		mid_atlas_claim_all(server->atlas, cifs_mid_collect, list);
+		mid_atlas_claim_all(server->atlas, cifs_mids_call_smb1, &call);
 }
 
 /**
@@ -301,14 +395,17 @@ void cifs_mids_claim_all(struct TCP_Server_Info *server,
  * @server: the connection, whose send mutex is held
  * @list: where to put the requests, with the references of the atlas or window
  *
- * Ids of the old connection no longer find a request.
+ * Ids of the old connection no longer find a request.  Before cifs_mids_resume(),
+ * only the requests that set up the new connection have ids.
  */
 void cifs_mids_reset(struct TCP_Server_Info *server, struct list_head *list)
 {
+	struct cifs_mids_call call = { cifs_mid_collect, list };
+
 	if (server->window)
-		mid_window_reset(server->window, smb2_mid_collect, list);
+		mid_window_reset(server->window, cifs_mids_call_smb2, &call);
 	else
-		mid_atlas_claim_all(server->atlas, cifs_mid_collect, list);
+		cifs_mids_claim_all(server, list);
 }
 
 /**
@@ -385,21 +482,11 @@ void cifs_mid_free(struct mid_q_entry *mid)
 }
 
 /* Called inside rcu_read_lock(). */
-static void cifs_mid_show(const struct mid_q_entry *mid, struct seq_file *m)
+static void cifs_mid_show(struct mid_q_entry *mid, void *m)
 {
 	seq_printf(m, "\n\t\tState: %d com: %d pid: %d cbdata: %p mid %llu",
 		   mid->mid_state, le16_to_cpu(mid->command), mid->pid,
 		   mid->callback_data, mid->mid);
-}
-
-static void cifs_mid_show_smb1(void *ctx, u16 id, void *m)
-{
-	cifs_mid_show(ctx, m);
-}
-
-static void cifs_mid_show_smb2(void *ctx, u64 id, void *m)
-{
-	cifs_mid_show(ctx, m);
 }
 
 /**
@@ -410,28 +497,14 @@ static void cifs_mid_show_smb2(void *ctx, u64 id, void *m)
 void cifs_mids_show(struct TCP_Server_Info *server, struct seq_file *m)
 {
 	seq_printf(m, "\n\tServer ConnectionId: 0x%llx", server->conn_id);
-	if (server->window)
-		mid_window_for_each(server->window, cifs_mid_show_smb2, m);
-	else
-		mid_atlas_for_each(server->atlas, cifs_mid_show_smb1, m);
+	cifs_mids_for_each(server, cifs_mid_show, m);
 }
 
-#ifdef CONFIG_CIFS_DEBUG2
-static void cifs_mid_dump(const struct mid_q_entry *mid)
+static void __maybe_unused cifs_mid_dump(struct mid_q_entry *mid, void *unused)
 {
 	cifs_dbg(VFS, "State: %d Cmd: %d Pid: %d Cbdata: %p Mid %llu\n",
 		 mid->mid_state, le16_to_cpu(mid->command), mid->pid,
 		 mid->callback_data, mid->mid);
-}
-
-static void cifs_mid_dump_smb1(void *ctx, u16 id, void *arg)
-{
-	cifs_mid_dump(ctx);
-}
-
-static void cifs_mid_dump_smb2(void *ctx, u64 id, void *arg)
-{
-	cifs_mid_dump(ctx);
 }
 
 /**
@@ -440,49 +513,10 @@ static void cifs_mid_dump_smb2(void *ctx, u64 id, void *arg)
  */
 void cifs_dump_mids(struct TCP_Server_Info *server)
 {
-	if (!server)
+	if (!server || !IS_ENABLED(CONFIG_CIFS_DEBUG2))
 		return;
 	cifs_dbg(VFS, "Dump pending requests:\n");
-	if (server->window)
-		mid_window_for_each(server->window, cifs_mid_dump_smb2, NULL);
-	else
-		mid_atlas_for_each(server->atlas, cifs_mid_dump_smb1, NULL);
-}
-#else
-void cifs_dump_mids(struct TCP_Server_Info *server)
-{
-}
-#endif
-
-/**
- * cifs_mids_next - get the next MessageId, for tracepoints
- * @server: the connection
- *
- * Return: the MessageId; always 0 for SMB1.
- */
-u64 cifs_mids_next(struct TCP_Server_Info *server)
-{
-	return server->window ? mid_window_next(server->window) : 0;
-}
-
-static void cifs_mids_destroy_smb1(struct mid_atlas *atlas, u64 conn_id)
-{
-	struct mid_atlas_stats s;
-
-	mid_atlas_stats(atlas, &s);
-	pr_info("connection %llu: %llu MIDs handed out, %llu came back, %u left; %llu stale and %llu unknown replies; %u in flight at most\n",
-		conn_id, s.associated, s.dissociated, s.in_use, s.stale, s.unknown, s.high_water);
-	mid_atlas_destroy(atlas, NULL, NULL);
-}
-
-static void cifs_mids_destroy_smb2(struct mid_window *window, u64 conn_id)
-{
-	struct mid_window_stats s;
-
-	mid_window_stats(window, &s);
-	pr_info("connection %llu: %llu MessageIds handed out, %llu came back, %u left; %llu stale and %llu unknown replies; %u in flight at most\n",
-		conn_id, s.associated, s.dissociated, s.in_use, s.stale, s.unknown, s.high_water);
-	mid_window_destroy(window, NULL, NULL);
+	cifs_mids_for_each(server, cifs_mid_dump, NULL);
 }
 
 /**
@@ -491,8 +525,21 @@ static void cifs_mids_destroy_smb2(struct mid_window *window, u64 conn_id)
  */
 void cifs_mids_destroy(struct TCP_Server_Info *server)
 {
-	if (!IS_ERR_OR_NULL(server->atlas))
-		cifs_mids_destroy_smb1(server->atlas, server->conn_id);
-	if (!IS_ERR_OR_NULL(server->window))
-		cifs_mids_destroy_smb2(server->window, server->conn_id);
+	struct mid_window_stats w;
+	struct mid_atlas_stats a;
+
+	if (!IS_ERR_OR_NULL(server->atlas)) {
+		mid_atlas_stats(server->atlas, &a);
+		pr_info("connection %llu: %llu MIDs handed out, %llu came back, %u left; %llu stale and %llu unknown replies; %u in flight at most\n",
+			server->conn_id, a.associated, a.dissociated, a.in_use,
+			a.stale, a.unknown, a.high_water);
+		mid_atlas_destroy(server->atlas, NULL, NULL);
+	}
+	if (!IS_ERR_OR_NULL(server->window)) {
+		mid_window_stats(server->window, &w);
+		pr_info("connection %llu: %llu MessageIds handed out, %llu came back, %u left; %llu stale and %llu unknown replies; %u in flight at most\n",
+			server->conn_id, w.associated, w.dissociated,
+			w.in_use + w.spans, w.stale, w.unknown, w.high_water);
+		mid_window_destroy(server->window, NULL, NULL);
+	}
 }

@@ -2,7 +2,8 @@
 //
 // A request gets its id at the end of the mid's allocation, under the send mutex, and
 // not earlier. Each mid returns exactly its own ids if it is not sent. The order does
-// not matter.
+// not matter. A compound takes its ids in one piece. A large read or write takes them
+// with its credits, and may get fewer than it wants.
 
 @smb1_mid@
 identifier hdr, server, entry;
@@ -120,6 +121,7 @@ identifier i, mid;
 +	cifs_mid_unsend(server, mid[i]);
 +	delete_mid(server, mid[i]);
 +}
++cifs_ids_return(server, &server->ids);
 
 @unsent_compound@
 expression server, n, e;
@@ -145,6 +147,76 @@ expression server, n, e, mid;
 +		release_mid(server, mid);
 +	else
 +		rc = 0;
+ }
+
+// The ids of a compound, which is always SMB2/3
+@reserve_compound@
+symbol rc, credits, optype, j;
+identifier server, rqst, mid, ses, num, i;
+@@
+ compound_send_recv(..., const int num, struct smb_rqst *rqst, ...)
+ {
++unsigned int charge = 0;
+ <...
++for (i = 0; i < num && num > 1; i++)
++	charge += max(le16_to_cpu(((struct smb2_hdr *)rqst[i].rq_iov[0].iov_base)->CreditCharge), 1);
++if (charge)
++	rc = mid_window_reserve(server->window, charge, charge, &server->ids, 0, 0);
++if (rc) {
++	cifs_server_unlock(server);
++	for (j = 0; j < num; j++)
++		add_credits(server, &credits[j], optype);
++	return rc == -EDEADLK ? rc : -EAGAIN;
++}
+ for (i = 0; i < num; i++) {
+ 	mid[i] = server->ops->setup_request(ses, server, &rqst[i]);
+ 	...
+ }
+ ...>
+ }
+
+// The ids of a large read or write: at least one, at most one for each credit
+@reserve_some@
+expression server, num, credits, size;
+@@
+ credits->value = DIV_ROUND_UP(*num, size);
++cifs_ids_reserve_some(server, credits, num);
+ credits->instance = server->reconnect_instance;
+
+@trim@
+expression server, c, n;
+@@
++cifs_ids_trim(server, c, n);
+ server->credits += c->value - n;
+
+@return_with_credits@
+identifier server, credits;
+@@
+ add_credits_and_wake_if(struct TCP_Server_Info *server, struct cifs_credits *credits, ...)
+ {
+ if (credits->value) {
++	cifs_ids_return(server, &credits->ids);
+ 	...
+ }
+ }
+
+@use_async@
+identifier server, rqst, credits, flags, mid;
+@@
+ cifs_call_async(struct TCP_Server_Info *server, struct smb_rqst *rqst, ...,
+		 const int flags,
+-		 const struct cifs_credits *credits
++		 struct cifs_credits *credits
+		 )
+ {
+ <...
++if (flags & CIFS_HAS_CREDITS) {
++	server->ids = credits->ids;
++	credits->ids.n = 0;
++}
+ mid = server->ops->setup_async_request(server, rqst);
++cifs_ids_return(server, &server->ids);
+ ...>
  }
 
 // A reply must find a request only when its callback is set.

@@ -20,6 +20,29 @@ identifier mid, nmid, list;
 -list_for_each_entry_safe(mid, nmid, &list, qhead) { ... }
 +cifs_mids_complete(server, &list, MID_RETRY_NEEDED, 0);
 
+// After a reset, only NEGOTIATE and SESSION_SETUP get ids. All others return -EAGAIN, as
+// they do when their credits are of the old connection. The end of the first session setup
+// lets them go, also if it failed: other sessions need the connection, too.
+@resume@
+typedef u32;
+identifier ses, server, rc;
+@@
+ cifs_setup_session(..., struct cifs_ses *ses, struct TCP_Server_Info *server, ...)
+ {
++u32 epoch = cifs_mids_epoch(server);
+ <...
+(
++if (server->window)
++	mid_window_resume(server->window, epoch);
+ return rc;
+|
++if (server->window)
++	mid_window_resume(server->window, epoch);
+ return 0;
+)
+ ...>
+ }
+
 // The server wants NetBIOS: the NEGOTIATE in flight ends with the result of the
 // reconnect.
 @netbios@

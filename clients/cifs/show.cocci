@@ -34,4 +34,4 @@ identifier mid;
 expression server;
 @@
 -server->current_mid
-+cifs_mids_next(server)
++READ_ONCE(server->next_mid)

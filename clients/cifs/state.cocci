@@ -9,7 +9,7 @@
 +#include "inflight.h"
 
 @server_fields@
-typedef __u64;
+typedef __u64, u64;
 @@
  struct TCP_Server_Info {
  ...
@@ -18,6 +18,8 @@ typedef __u64;
 -struct list_head pending_mid_q;
 +struct mid_atlas *atlas;
 +struct mid_window *window;
++struct mid_span ids;	/* reserved by the holder of the send mutex */
++u64 next_mid;	/* for tracepoints */
  ...
 -__u64 current_mid;
  ...
@@ -26,14 +28,13 @@ typedef __u64;
 // The flags shared one word. cifsd and a task that gives up wrote it under different
 // locks or none, so each could overwrite the other's flag.
 @mid_fields@
-typedef u32;
 @@
  struct mid_q_entry {
  struct list_head qhead;
 +struct rcu_head rcu;
  ...
  __u64 mid;
-+u32 epoch;
++struct mid_tag tag;
  ...
 -bool wait_cancelled:1;
 -bool deleted_from_q:1;
@@ -48,13 +49,26 @@ typedef u32;
 +bool decrypted;
  };
 
+@credits_fields@
+@@
+ struct cifs_credits {
+ ...
++struct mid_span ids;	/* of at most @value ids */
+ };
+
 @create@
+identifier ctx;
 expression server;
 @@
+ cifs_get_tcp_session(struct smb3_fs_context *ctx, ...)
+ {
+ <...
 -INIT_LIST_HEAD(&server->pending_mid_q);
-+rc = cifs_mids_create(server);
++rc = cifs_mids_create(server, ctx->max_credits);
 +if (rc)
 +	goto out_err_crypto_release;
+ ...>
+ }
 
 @create_locks@
 expression server;

@@ -11,6 +11,7 @@
 void fuzz(void);
 void fuzz_jiffy(void);
 u64 test_mid_window_first_id(void);	/* replaces the one in midwindow.c */
+u32 test_mid_window_first_epoch(void);	/* likewise */
 
 /* Consume the input from its front; beyond its end they return 0. */
 bool input_left(void);

@@ -314,6 +314,7 @@ static inline void *limited_alloc(size_t size, gfp_t gfp)
 
 static inline void *limited_window_alloc(size_t size, gfp_t gfp)
 {
+	alloc_gfp = gfp;
 	if (alloc_calls++ >= alloc_limit)
 		return NULL;
 	return kvzalloc(size, gfp);
@@ -332,7 +333,7 @@ static inline void limit_allocs(struct kunit *test, unsigned int limit)
 #endif
 }
 
-/* The same for a window's own allocations; those of its inner atlas succeed. */
+/* The same for the allocations of a window. */
 static inline void limit_window_allocs(struct kunit *test, unsigned int limit)
 {
 	alloc_calls = 0;
@@ -871,15 +872,39 @@ static inline struct mid_waiter *fixture_enqueue(struct fixture *f,
 #define NO_ID		0x5a5a5a5a5a5a5a5aULL	/* stays where a call fails */
 #define WINDOW_TIMEOUT	(60 * HZ)		/* likewise, for a window */
 
-/* The window stops when the next id is this far beyond the oldest unsent one. */
+/* New ids stop this far above the lowest unsent id, rounded down to 64. */
 #define ID_SPREAD	(2 * MID_WINDOW_MAX_SPAN)
 
-static inline int window_init(struct kunit *test)
+/* A table of 2^n has room for 3/4 of that; this one has 4096. */
+#define WINDOW_SLOTS	2000
+#define LEAST_ROOM	24		/* of the smallest table */
+
+/* The tag of a request; it is of this call only. */
+#define TAG(of, first)	(&(struct mid_tag){ .id = (first), .epoch = (of) })
+
+/* Misuse is warned about once.  A test that expects it suppresses the warning. */
+#ifndef kunit_warning_suppress		/* older kernels */
+static inline bool skip_misuse(struct kunit *test)
 {
-	struct mid_window *w = mid_window_create("kunit", GFP_KERNEL);
+	kunit_skip(test, "this kernel's KUnit cannot suppress a warning");
+	return false;
+}
+
+#define kunit_warning_suppress(test)	for (; skip_misuse(test); )
+#define KUNIT_SUPPRESSED_WARNING_COUNT()	0
+#endif
+
+static inline void window_create(struct kunit *test, unsigned int slots)
+{
+	struct mid_window *w = mid_window_create("kunit", slots, GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, w);
 	test->priv = w;
+}
+
+static inline int window_init(struct kunit *test)
+{
+	window_create(test, WINDOW_SLOTS);
 	return 0;
 }
 
@@ -887,6 +912,15 @@ static inline void window_exit(struct kunit *test)
 {
 	mid_window_destroy(test->priv, NULL, NULL);
 	test->priv = NULL;
+}
+
+/* Another window, which has slots for @slots requests. */
+static inline struct mid_window *window_with_slots(struct kunit *test,
+						   unsigned int slots)
+{
+	window_exit(test);
+	window_create(test, slots);
+	return test->priv;
 }
 
 static inline struct mid_window_stats window_stats(struct mid_window *w)
@@ -897,6 +931,13 @@ static inline struct mid_window_stats window_stats(struct mid_window *w)
 	return stats;
 }
 
+static inline u64 window_available(struct mid_window *w)
+{
+	struct mid_window_stats stats = window_stats(w);
+
+	return stats.limit - stats.next + stats.given_back;
+}
+
 static inline void window_grant(struct kunit *test, unsigned int credits)
 {
 	struct mid_window *w = test->priv;
@@ -904,11 +945,24 @@ static inline void window_grant(struct kunit *test, unsigned int credits)
 	KUNIT_ASSERT_EQ(test, 0, mid_window_grant(w, mid_window_epoch(w), credits));
 }
 
+/* A reserve that does not wait. */
+static inline int reserve_now(struct mid_window *w, unsigned int n,
+			      struct mid_span *span)
+{
+	return mid_window_reserve(w, n, n, span, 0, 0);
+}
+
+static inline int reserve_urgent_now(struct mid_window *w, unsigned int n,
+				     struct mid_span *span)
+{
+	return mid_window_reserve(w, n, n, span, MID_WINDOW_URGENT, 0);
+}
+
 static inline struct mid_span window_reserve(struct kunit *test, unsigned int n)
 {
 	struct mid_span span = {};
 
-	KUNIT_ASSERT_EQ(test, 0, mid_window_reserve(test->priv, n, &span));
+	KUNIT_ASSERT_EQ(test, 0, reserve_now(test->priv, n, &span));
 	KUNIT_ASSERT_EQ(test, span.n, n);
 	return span;
 }
@@ -916,32 +970,60 @@ static inline struct mid_span window_reserve(struct kunit *test, unsigned int n)
 static inline u64 window_associate(struct kunit *test, struct mid_span *span,
 				   unsigned int charge, void *ctx)
 {
-	u64 id = NO_ID, first = span->first;
+	struct mid_tag tag = { .id = NO_ID };
+	u64 first = span->first;
 
 	KUNIT_ASSERT_EQ(test, 0, mid_window_associate(test->priv, span, charge,
-						      ctx, &id, GFP_KERNEL));
-	KUNIT_ASSERT_EQ(test, id, first);
-	return id;
+						      ctx, &tag, GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, tag.id, first);
+	KUNIT_ASSERT_EQ(test, tag.epoch, span->epoch);
+	return tag.id;
+}
+
+/* Sends a request of @charge ids. */
+static inline u64 window_send_large(struct kunit *test, unsigned int charge,
+				    void *ctx)
+{
+	struct mid_tag tag = { .id = NO_ID };
+
+	KUNIT_ASSERT_EQ(test, 0, mid_window_begin(test->priv, charge, ctx, &tag,
+						  GFP_KERNEL));
+	KUNIT_ASSERT_EQ(test, tag.epoch, mid_window_epoch(test->priv));
+	return tag.id;
 }
 
 /* Sends a request of one id. */
 static inline u64 window_send(struct kunit *test, void *ctx)
 {
-	struct mid_span span = window_reserve(test, 1);
+	return window_send_large(test, 1, ctx);
+}
 
-	return window_associate(test, &span, 1, ctx);
+/* Begins a new connection, and opens it to all. */
+static inline u32 window_reset(struct kunit *test)
+{
+	u32 epoch = mid_window_reset(test->priv, NULL, NULL);
+
+	mid_window_resume(test->priv, epoch);
+	return epoch;
+}
+
+/* The request nr_ctx(0) of id 0 is in flight, and @credits ids are available. */
+static inline struct mid_window *window_busy(struct kunit *test,
+					     unsigned int credits)
+{
+	KUNIT_ASSERT_EQ(test, window_send(test, nr_ctx(0)), 0);
+	window_grant(test, credits);
+	return test->priv;
 }
 
 /* The window after a NEGOTIATE: id 0 is used, @credits ids are available. */
 static inline struct mid_window *negotiated(struct kunit *test,
 					    unsigned int credits)
 {
-	struct mid_window *w = test->priv;
-	u64 id = window_send(test, nr_ctx(0));
+	struct mid_window *w = window_busy(test, credits);
 
-	window_grant(test, credits);
 	KUNIT_ASSERT_PTR_EQ(test, nr_ctx(0),
-			    mid_window_dissociate(w, mid_window_epoch(w), id));
+			    mid_window_dissociate(w, mid_window_epoch(w), 0));
 	return w;
 }
 
@@ -955,26 +1037,40 @@ static inline void expect_span(struct kunit *test, const struct mid_span *span,
 #define EXPECT_SPAN(test, span, first_id, length)			\
 	expect_span(test, &(span), first_id, length)
 
+/* What a reserve of too many returns: whether a reply can come that grants. */
+static inline int window_too_few(struct mid_window *w)
+{
+	struct mid_window_stats stats = window_stats(w);
+
+	return stats.in_use || stats.spans ? -EAGAIN : -EDEADLK;
+}
+
 /* Exactly @n ids are available, and they are consecutive. */
 static inline void expect_available(struct kunit *test, unsigned int n)
 {
 	struct mid_window *w = test->priv;
 	struct mid_span span = {};
 
-	KUNIT_EXPECT_EQ(test, mid_window_credits(w), n);
-	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, n + 1, &span), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, window_available(w), n);
+	KUNIT_EXPECT_EQ(test, reserve_now(w, n + 1, &span), window_too_few(w));
 	if (!n)
 		return;
-	KUNIT_EXPECT_EQ(test, mid_window_reserve(w, n, &span), 0);
+	KUNIT_EXPECT_EQ(test, reserve_now(w, n, &span), 0);
 	mid_window_give_back(w, &span);
 }
 
 static u64 late_first_id __maybe_unused;
+static u32 late_first_epoch __maybe_unused;
 
 #ifdef kunit_activate_static_stub
 static inline u64 window_first_id(void)
 {
 	return late_first_id;
+}
+
+static inline u32 window_first_epoch(void)
+{
+	return late_first_epoch;
 }
 #endif
 
@@ -984,7 +1080,20 @@ static inline void window_begin_at(struct kunit *test, u64 id)
 	late_first_id = id;
 #ifdef kunit_activate_static_stub
 	kunit_activate_static_stub(test, mid_window_first_id, window_first_id);
-	mid_window_reset(test->priv, NULL, NULL);
+	window_reset(test);
+#else
+	kunit_skip(test, "this kernel's KUnit has no static stubs");
+#endif
+}
+
+/* Another window, whose first epoch is @epoch. */
+static inline void window_begin_in(struct kunit *test, u32 epoch)
+{
+	late_first_epoch = epoch;
+#ifdef kunit_activate_static_stub
+	kunit_activate_static_stub(test, mid_window_first_epoch,
+				   window_first_epoch);
+	window_with_slots(test, WINDOW_SLOTS);
 #else
 	kunit_skip(test, "this kernel's KUnit has no static stubs");
 #endif
@@ -995,9 +1104,10 @@ struct id_waiter {
 	struct mid_window *w;
 	struct task_struct *task;
 	struct completion done;
-	unsigned int n;
+	unsigned int min;
+	unsigned int max;
+	unsigned int flags;
 	unsigned long timeout;
-	bool urgent;
 	int err;
 	struct mid_span span;
 };
@@ -1010,24 +1120,23 @@ static inline int id_waiter_thread(void *data)
 	struct id_waiter *waiter = data;
 
 	allow_signal(SIGKILL);
-	waiter->err = waiter->urgent ?
-		mid_window_reserve_urgent(waiter->w, waiter->n, &waiter->span,
-					  waiter->timeout) :
-		mid_window_reserve_wait(waiter->w, waiter->n, &waiter->span,
-					waiter->timeout);
+	waiter->err = mid_window_reserve(waiter->w, waiter->min, waiter->max,
+					 &waiter->span, waiter->flags,
+					 waiter->timeout);
 	kthread_complete_and_exit(&waiter->done, 0);
 }
 
 static inline struct id_waiter *window_start(struct kunit *test, unsigned int i,
-					     unsigned int n, unsigned long timeout,
-					     bool urgent)
+					     unsigned int min, unsigned int max,
+					     unsigned int flags,
+					     unsigned long timeout)
 {
 	struct id_waiter *waiter = &id_waiters[i];
 	struct task_struct *task;
 
 	*waiter = (struct id_waiter){
-		.w = test->priv, .n = n, .timeout = timeout, .urgent = urgent,
-		.span = { .first = NO_ID },
+		.w = test->priv, .min = min, .max = max, .flags = flags,
+		.timeout = timeout, .span = { .first = NO_ID },
 	};
 	init_completion(&waiter->done);
 	task = kthread_create(id_waiter_thread, waiter, "midwindow_wait/%u", i);
@@ -1051,7 +1160,18 @@ static inline void window_await_waiters(struct kunit *test, unsigned int n)
 static inline struct id_waiter *window_enqueue(struct kunit *test,
 					       unsigned int i, unsigned int n)
 {
-	struct id_waiter *waiter = window_start(test, i, n, NO_TIMEOUT, false);
+	struct id_waiter *waiter = window_start(test, i, n, n, 0, NO_TIMEOUT);
+
+	window_await_waiters(test, i + 1);
+	return waiter;
+}
+
+static inline struct id_waiter *window_enqueue_urgent(struct kunit *test,
+						      unsigned int i,
+						      unsigned int n)
+{
+	struct id_waiter *waiter = window_start(test, i, n, n, MID_WINDOW_URGENT,
+						WINDOW_TIMEOUT);
 
 	window_await_waiters(test, i + 1);
 	return waiter;
@@ -1063,6 +1183,25 @@ static inline void window_join(struct kunit *test, struct id_waiter *waiter)
 	KUNIT_ASSERT_NE(test, 0,
 			wait_for_completion_timeout(&waiter->done, WINDOW_TIMEOUT));
 	put_task_struct(waiter->task);
+}
+
+/* The waiter returns, with @err. */
+static inline void expect_waiter_error(struct kunit *test,
+				       struct id_waiter *waiter, int err)
+{
+	window_join(test, waiter);
+	KUNIT_EXPECT_EQ(test, waiter->err, err);
+	KUNIT_EXPECT_EQ(test, waiter->span.first, NO_ID);
+}
+
+/* The waiter returns, with these ids. */
+static inline void expect_waiter_span(struct kunit *test,
+				      struct id_waiter *waiter, u64 first,
+				      unsigned int n)
+{
+	window_join(test, waiter);
+	KUNIT_EXPECT_EQ(test, waiter->err, 0);
+	expect_span(test, &waiter->span, first, n);
 }
 
 static inline bool still_waits_for_ids(struct id_waiter *waiter)

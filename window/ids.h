@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * ids - the ids of one epoch, and the server's credits
+ *
+ *	0            tail                  next             limit
+ *	+-------------+---------------------+----------------+- - - ->
+ *	|    used     | used/span/returned  |   available    | not granted
+ *	+-------------+---------------------+----------------+- - - ->
+ *	              |<------- at most MID_IDS_SPREAD ------>
+ *
+ * Ids from @next to @limit are granted and *new*.  Below @next an id is used, in a
+ * span, or was *returned* to the window.  Two rings have one bit each for an id:
+ *
+ *	out  back
+ *	 0    0		used
+ *	 1    0		in a span
+ *	 1    1		in a span that has room for one request, see place.h
+ *	 0    1		returned
+ *
+ * Returning ids sets bits, so adjacent ranges merge; returned ids just below @next
+ * lower @next and are new again.  This allocates nothing and cannot fail.  A request
+ * that begins with new ids does not touch the rings.
+ *
+ * "The client MUST use the lowest available range of consecutive sequence
+ * numbers" (3.2.4.1.6): returned ids are searched first, from @tail.  Servers rely on
+ * this.  A server may wait for the lowest id that it has not seen, and grant
+ * nothing until it arrives (3.3.1.1).  An id beyond the server's window, or one
+ * that it has seen before, ends the connection (3.3.5.2.3).  So a missing id
+ * stalls the connection, and a repeated id ends it.
+ *
+ * The rings cover MID_IDS_SPREAD ids: new ids are refused that far above the lowest
+ * unsent id.  So a caller that keeps a span forever stops the window, as it would
+ * stop the server's.  @tail is a lower bound of the lowest unsent id, and a multiple of
+ * BITS_PER_LONG: all searches look at whole words, at most 256 of them.
+ *
+ * Credits arrive in one word, so that a grant takes no lock:
+ *
+ *	63             32  31  30              0
+ *	+----------------+----+----------------+
+ *	|     epoch      |SLOW|    credits     |
+ *	+----------------+----+----------------+
+ *
+ * A sender that needs them moves them to @limit.  While a task waits, the word is SLOW,
+ * and a grant takes the lock:
+ *
+ *	T1: grant			T2: reserve, finds too few ids
+ *
+ *	word is not SLOW		lock
+ *					word |= SLOW
+ *	cmpxchg fails, word is SLOW
+ *	waits for the lock
+ *					joins the queue, unlock
+ *	lock, @limit += credits
+ *	serves T2
+ *
+ * If the cmpxchg comes first, T2 finds the credits in the word, because it checks once
+ * more after it has set SLOW.  A reset changes the epoch in the word:
+ *
+ *	T1: grant(old, n)		T2: reset
+ *
+ *	epoch in the word is old
+ *					lock, word = new epoch, no credits
+ *	cmpxchg fails
+ *	epoch in the word is new: -ESTALE
+ */
+#ifndef _MIDWINDOW_IDS_H
+#define _MIDWINDOW_IDS_H
+
+/* The ids that the rings cover; a power of two */
+#define MID_IDS_SPREAD		(2 * MID_WINDOW_MAX_SPAN)
+
+#define MID_CREDITS_SLOW	BIT_ULL(31)
+#define MID_CREDITS_MASK	(MID_CREDITS_SLOW - 1)
+#define MID_CREDITS_EPOCH	32
+
+/**
+ * struct mid_rings - two bits for each id, by id modulo MID_IDS_SPREAD
+ * @out: the id is in a span
+ * @back: the id was returned; or, if it is in a span, the span has room
+ */
+struct mid_rings {
+	DECLARE_BITMAP(out, MID_IDS_SPREAD);
+	DECLARE_BITMAP(back, MID_IDS_SPREAD);
+};
+
+static unsigned int mid_ring_bit(u64 id)
+{
+	return id & (MID_IDS_SPREAD - 1);
+}
+
+static bool mid_ring_test(const unsigned long *ring, u64 id)
+{
+	return test_bit(mid_ring_bit(id), ring);
+}
+
+static void mid_ring_set(unsigned long *ring, u64 first, unsigned int n)
+{
+	unsigned int bit = mid_ring_bit(first);
+	unsigned int part = min_t(unsigned int, n, MID_IDS_SPREAD - bit);
+
+	bitmap_set(ring, bit, part);
+	if (part < n)
+		bitmap_set(ring, 0, n - part);
+}
+
+static void mid_ring_clear(unsigned long *ring, u64 first, unsigned int n)
+{
+	unsigned int bit = mid_ring_bit(first);
+	unsigned int part = min_t(unsigned int, n, MID_IDS_SPREAD - bit);
+
+	bitmap_clear(ring, bit, part);
+	if (part < n)
+		bitmap_clear(ring, 0, n - part);
+}
+
+/* Whether all bits of @n ids are set */
+static bool mid_ring_all(const unsigned long *ring, u64 first, unsigned int n)
+{
+	unsigned int bit = mid_ring_bit(first);
+	unsigned int part = min_t(unsigned int, n, MID_IDS_SPREAD - bit);
+
+	return find_next_zero_bit(ring, bit + part, bit) == bit + part &&
+	       (part == n || find_next_zero_bit(ring, n - part, 0) == n - part);
+}
+
+static unsigned int mid_ring_weight(const unsigned long *ring, u64 first, unsigned int n)
+{
+	unsigned int bit, end, weight = 0;
+	u64 id = first;
+
+	while (id - first < n) {
+		bit = mid_ring_bit(id);
+		end = min_t(u64, bit + n - (id - first), MID_IDS_SPREAD);
+		weight += test_bit(bit, ring);
+		id += find_next_bit(ring, end, bit + 1) - bit;
+	}
+	return weight;
+}
+
+/* Initialises the ids of a new connection: { @first }. */
+static void mid_ids_open(struct mid_window *w, u64 first)
+{
+	w->next = first;
+	w->tail = round_down(first, BITS_PER_LONG);
+	w->limit = first + 1;
+	w->returned = 0;
+	w->spans = 0;
+	memset(w->rings, 0, sizeof(*w->rings));
+}
+
+/* The returned ids of the word that has @id: one bit each */
+static unsigned long mid_ids_returned(const struct mid_window *w, u64 id)
+{
+	unsigned int i = BIT_WORD(mid_ring_bit(id));
+
+	return w->rings->back[i] & ~w->rings->out[i];
+}
+
+static u64 mid_ids_lowest_unsent(const struct mid_window *w)
+{
+	unsigned long word;
+	unsigned int i;
+	u64 id;
+
+	for (id = w->tail; id - w->tail < w->next - w->tail; id += BITS_PER_LONG) {
+		i = BIT_WORD(mid_ring_bit(id));
+		word = w->rings->out[i] | w->rings->back[i];
+		if (word)
+			return id + __ffs(word);
+	}
+	return w->next;
+}
+
+/* How many ids from @id on were returned, at most @most */
+static unsigned int mid_ids_run(const struct mid_window *w, u64 id, unsigned int most)
+{
+	unsigned int bit, n = 0;
+	unsigned long gaps;
+
+	do {
+		bit = (id + n) % BITS_PER_LONG;
+		gaps = ~mid_ids_returned(w, id + n) >> bit;
+		if (gaps)
+			return min_t(unsigned int, most, n + __ffs(gaps));
+		n += BITS_PER_LONG - bit;
+	} while (n < most);
+	return most;
+}
+
+/* How many ids just below @next were returned */
+static unsigned int mid_ids_run_below_next(const struct mid_window *w)
+{
+	unsigned int bit, n = 0;
+	unsigned long gaps;
+
+	while (w->next - n > w->tail) {
+		bit = (w->next - n - 1) % BITS_PER_LONG;
+		gaps = ~mid_ids_returned(w, w->next - n - 1) << (BITS_PER_LONG - 1 - bit);
+		if (gaps)
+			return n + BITS_PER_LONG - 1 - __fls(gaps);
+		n += bit + 1;
+	}
+	return n;
+}
+
+/* The bits of @word at which a run of @n set bits begins */
+static unsigned long mid_word_runs(unsigned long word, unsigned int n)
+{
+	unsigned int have, step;
+
+	for (have = 1; have < n; have += step) {
+		step = min(have, n - have);
+		word &= word >> step;
+	}
+	return word;
+}
+
+/* The lowest run of at least @min returned ids: its length, at most @max, or 0 */
+static unsigned int mid_ids_find_returned(const struct mid_window *w, unsigned int min,
+					  unsigned int max, u64 *first)
+{
+	unsigned int low, run = 0;
+	unsigned long word, runs;
+	u64 id;
+
+	if (w->returned < min)
+		return 0;
+	/* @run ids just below @id were returned. */
+	for (id = w->tail; id - w->tail < w->next - w->tail; id += BITS_PER_LONG) {
+		word = mid_ids_returned(w, id);
+		low = ~word ? __ffs(~word) : BITS_PER_LONG;
+		runs = min <= BITS_PER_LONG ? mid_word_runs(word, min) : 0;
+		if (run + low >= min || runs) {
+			*first = run + low >= min ? id - run : id + __ffs(runs);
+			return mid_ids_run(w, *first, max);
+		}
+		run = ~word ? BITS_PER_LONG - 1 - __fls(~word) : run + BITS_PER_LONG;
+	}
+	return 0;
+}
+
+static u64 mid_credits_word(u32 epoch, u64 slow)
+{
+	return (u64)epoch << MID_CREDITS_EPOCH | slow;
+}
+
+/* Moves what was granted from the word to @limit. */
+static void mid_ids_pull(struct mid_window *w)
+{
+	u64 slow = atomic64_read(&w->credits) & MID_CREDITS_SLOW;
+	u64 old = atomic64_xchg(&w->credits, mid_credits_word(w->epoch, slow));
+
+	lockdep_assert_held(&w->lock);
+
+	w->limit += min_t(u64, old & MID_CREDITS_MASK, MID_WINDOW_RESERVED - w->limit);
+}
+
+/* At least @min new ids: how many, at most @max, or 0 */
+static unsigned int mid_ids_find_new(struct mid_window *w, unsigned int min, unsigned int max,
+				     u64 *first)
+{
+	u64 n;
+
+	if (w->limit - w->next < max)
+		mid_ids_pull(w);
+	n = min_t(u64, max, w->limit - w->next);
+	if (w->next + n - w->tail > MID_IDS_SPREAD) {
+		w->tail = round_down(mid_ids_lowest_unsent(w), BITS_PER_LONG);
+		n = min_t(u64, n, MID_IDS_SPREAD - (w->next - w->tail));
+	}
+	*first = w->next;
+	return n < min ? 0 : n;
+}
+
+/* How many ids a reserve may have */
+static u64 mid_ids_available(const struct mid_window *w, bool urgent)
+{
+	u64 n = w->limit - w->next + w->returned;
+
+	return urgent ? n : n - min_t(u64, n, w->aside);
+}
+
+/* The lowest available run of at least @min ids: its length, at most @max, or 0 */
+static unsigned int mid_ids_find(struct mid_window *w, unsigned int min, unsigned int max,
+				 bool urgent, u64 *first)
+{
+	unsigned int n;
+
+	if (mid_ids_available(w, urgent) < max)
+		mid_ids_pull(w);
+	max = min_t(u64, max, mid_ids_available(w, urgent));
+	if (max < min)
+		return 0;
+	n = mid_ids_find_returned(w, min, max, first);
+	return n ?: mid_ids_find_new(w, min, max, first);
+}
+
+/* Takes @n available ids, as they were found: they are used. */
+static void mid_ids_take(struct mid_window *w, u64 first, unsigned int n)
+{
+	if (first == w->next) {
+		w->next += n;
+	} else {
+		mid_ring_clear(w->rings->back, first, n);
+		w->returned -= n;
+	}
+}
+
+/* The same: they are in a span, which has room for one request. */
+static void mid_ids_take_span(struct mid_window *w, u64 first, unsigned int n,
+			      struct mid_span *span)
+{
+	mid_ids_take(w, first, n);
+	mid_ring_set(w->rings->out, first, n);
+	mid_ring_set(w->rings->back, first, 1);
+	w->spans += n;
+	w->rooms++;
+	span->first = first;
+	span->n = n;
+	span->epoch = w->epoch;
+}
+
+/* Whether @n ids are in spans */
+static bool mid_ids_in_span(const struct mid_window *w, u64 first, unsigned int n)
+{
+	return first >= w->tail && first < w->next && n <= w->next - first &&
+	       mid_ring_all(w->rings->out, first, n);
+}
+
+/* For how many requests spans keep room with these ids: one if a first id is among them */
+static unsigned int mid_ids_rooms(const struct mid_window *w, u64 first, unsigned int n)
+{
+	return mid_ring_weight(w->rings->back, first, n);
+}
+
+/* @n ids leave their span, with the room that it kept, and are used. */
+static void mid_ids_leave_span(struct mid_window *w, u64 first, unsigned int n)
+{
+	w->spans -= n;
+	w->rooms -= mid_ids_rooms(w, first, n);
+	mid_ring_clear(w->rings->out, first, n);
+	mid_ring_clear(w->rings->back, first, n);
+}
+
+/* Makes @n used ids available again.  Returns false if they are too old for the rings. */
+static bool mid_ids_return(struct mid_window *w, u64 first, unsigned int n)
+{
+	u64 tail = min_t(u64, w->tail, round_down(first, BITS_PER_LONG));
+
+	if (w->next - tail > MID_IDS_SPREAD)
+		return false;
+	w->tail = tail;
+	mid_ring_set(w->rings->back, first, n);
+	w->returned += n;
+
+	n = mid_ids_run_below_next(w);
+	w->next -= n;
+	w->returned -= n;
+	mid_ring_clear(w->rings->back, w->next, n);
+	return true;
+}
+
+#endif /* _MIDWINDOW_IDS_H */

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * wait - who gets the next ids, and the tasks that wait for them
+ *
+ * Waiters are served first come, first served, so that small reserves do not starve a
+ * large one.  Urgent ones have a queue of their own, which is served first.  The caller
+ * that makes ids or room available takes ids on behalf of the waiter.  All decisions are
+ * made under the lock: either the waiter is given ids, or it leaves without any:
+ *
+ *	T1: grant			T2: waiter, is killed
+ *
+ *	lock, @limit += credits
+ *	takes ids for T2
+ *	removes T2 from the queue
+ *	complete(T2), unlock
+ *					lock
+ *					in the queue? no: uses the ids
+ *					unlock
+ *
+ * If T2 gets the lock first, T1 serves the next waiter in the queue.  If the ids are
+ * available already but too few for T2, T2 serves the next waiter when it leaves.
+ *
+ * There is one exception to this order.  Returned ids that cannot satisfy the first
+ * waiter go to the waiter or new caller that needs the fewest.  Otherwise nobody sends
+ * the id that the server waits for:
+ *
+ *	server				client
+ *
+ *	grants nothing: id 7 is missing	first in line waits for 16 new ids
+ *					7 was returned, second in line
+ *					wants one id and waits for the first
+ *
+ * New ids are only given to the first waiter, so it is served as long as the server
+ * grants credits.
+ *
+ * If nothing is in flight and no span is out, no reply can come that would grant.  Then
+ * the first waiter leaves with -EDEADLK, and the next one is looked at.  This is true
+ * only if the credits of a reply are granted before its request is dissociated:
+ *
+ *	T1: receiver			T2: waits for one id
+ *
+ *	dissociate: 0 in flight
+ *	serves: no ids, nothing in
+ *	flight: T2 gets -EDEADLK
+ *	grant: too late
+ *
+ * The other order takes no lock before T2 is in the queue, so T2 looks at the ids again
+ * after it has seen that nothing is in flight:
+ *
+ *	T1: receiver			T2: wants one id
+ *
+ *					lock, no ids
+ *	grant: credits += 1
+ *	dissociate: @freed += 2
+ *					nothing is in flight
+ *					looks again: one id
+ */
+#ifndef _MIDWINDOW_WAIT_H
+#define _MIDWINDOW_WAIT_H
+
+/**
+ * struct mid_want - what a caller asks for
+ * @min: the fewest ids that it needs
+ * @max: the most ids that it can use
+ * @urgent: before all others
+ * @epoch: of an urgent one, the connection that it is meant for
+ */
+struct mid_want {
+	unsigned int min;
+	unsigned int max;
+	bool urgent;
+	u32 epoch;
+};
+
+/**
+ * struct mid_waiter - a task that waits for ids
+ * @node: in a mid_window::queue while @err is -EAGAIN
+ * @by_min: in mid_window::by_min, likewise, if it is not urgent
+ * @woken: completed when another caller has changed @err
+ * @want: what it asks for
+ * @err: %-EAGAIN while it waits, 0 if it was given @span, otherwise the error
+ *	that it returns
+ * @span: its ids
+ */
+struct mid_waiter {
+	struct list_head node;
+	struct rb_node by_min;
+	struct completion woken;
+	struct mid_want want;
+	int err;
+	struct mid_span span;
+};
+
+static struct mid_waiter *mid_window_first_waiter(struct mid_window *w)
+{
+	struct list_head *queue = &w->queue[!list_empty(&w->queue[true])];
+
+	lockdep_assert_held(&w->lock);
+
+	return list_first_entry_or_null(queue, struct mid_waiter, node);
+}
+
+/* The ordinary waiter that needs the fewest ids, or NULL */
+static struct mid_waiter *mid_window_least_waiter(struct mid_window *w)
+{
+	return rb_entry_safe(rb_first_cached(&w->by_min), struct mid_waiter, by_min);
+}
+
+/* While a task waits, grants and claims take the lock.  After a shut they always do. */
+static void mid_window_set_slow(struct mid_window *w)
+{
+	w->queued = mid_window_first_waiter(w);
+	if (w->shut || w->queued) {
+		atomic64_or(MID_CREDITS_SLOW, &w->credits);
+		atomic64_or(MID_FREED_SLOW, &w->freed);
+	} else {
+		atomic64_andnot(MID_CREDITS_SLOW, &w->credits);
+		atomic64_andnot(MID_FREED_SLOW, &w->freed);
+	}
+}
+
+static bool mid_waiter_less(struct rb_node *a, const struct rb_node *b)
+{
+	return rb_entry(a, struct mid_waiter, by_min)->want.min <
+	       rb_entry(b, struct mid_waiter, by_min)->want.min;
+}
+
+static void mid_waiter_enqueue(struct mid_window *w, struct mid_waiter *waiter)
+{
+	w->waiting++;
+	list_add_tail(&waiter->node, &w->queue[waiter->want.urgent]);
+	if (!waiter->want.urgent)
+		rb_add_cached(&waiter->by_min, &w->by_min, mid_waiter_less);
+	mid_window_set_slow(w);
+}
+
+static void mid_waiter_dequeue(struct mid_window *w, struct mid_waiter *waiter, int err)
+{
+	waiter->err = err;
+	list_del(&waiter->node);
+	if (!waiter->want.urgent)
+		rb_erase_cached(&waiter->by_min, &w->by_min);
+	mid_window_set_slow(w);
+}
+
+/* Only a reply to a request in flight, or a caller that has a span, can change that. */
+static bool mid_window_is_dead(struct mid_window *w)
+{
+	return !w->spans && !mid_window_in_use(w);
+}
+
+/*
+ * The ids for the first in line: how many, from @first on, or why there are none:
+ * -ENOSPC if there is no room.
+ */
+static int mid_window_pick(struct mid_window *w, const struct mid_want *want, u64 *first)
+{
+	unsigned int n;
+
+	if (w->shut)
+		return -ESHUTDOWN;
+	if (want->urgent && want->epoch != w->epoch)
+		return -ESTALE;
+	if (!want->urgent && w->paused)
+		return -EAGAIN;
+	n = mid_ids_find(w, want->min, want->max, want->urgent, first);
+	if (!n && mid_window_is_dead(w)) {
+		/* What the last reply granted is visible now. */
+		n = mid_ids_find(w, want->min, want->max, want->urgent, first);
+		if (!n)
+			return -EDEADLK;
+	}
+	if (!n)
+		return -EAGAIN;
+	return mid_window_has_room(w) ? n : -ENOSPC;
+}
+
+/* The same for an ordinary one that is not the first: only returned ids */
+static int mid_window_pick_returned(struct mid_window *w, const struct mid_want *want, u64 *first)
+{
+	u64 max = min_t(u64, want->max, mid_ids_available(w, false));
+	unsigned int n;
+
+	if (w->shut)
+		return -ESHUTDOWN;
+	if (w->paused || max < want->min || !mid_window_has_room(w))
+		return -EAGAIN;
+	n = mid_ids_find_returned(w, want->min, max, first);
+	return n ? n : -EAGAIN;
+}
+
+/* The same for a caller that is not in line */
+static int mid_window_pick_now(struct mid_window *w, const struct mid_want *want, u64 *first)
+{
+	struct mid_waiter *least;
+	int err = -EAGAIN;
+
+	if (likely(!w->queued) || (want->urgent && list_empty(&w->queue[true]))) {
+		err = mid_window_pick(w, want, first);
+	} else if (w->shut) {
+		err = -ESHUTDOWN;
+	} else if (!want->urgent) {
+		least = mid_window_least_waiter(w);
+		if (least && want->min < least->want.min)
+			err = mid_window_pick_returned(w, want, first);
+	}
+
+	if (err == -ENOSPC)
+		WRITE_ONCE(w->crowded, true);
+	if (err == -EAGAIN || err == -EDEADLK)
+		w->exhausted++;
+	return err;
+}
+
+/* Serves one waiter.  Returns whether there may be another to serve. */
+static bool mid_window_serve_one(struct mid_window *w)
+{
+	struct mid_waiter *waiter = mid_window_first_waiter(w);
+	u64 first;
+	int n;
+
+	if (!waiter)
+		return false;
+	n = mid_window_pick(w, &waiter->want, &first);
+	if (n == -EAGAIN || n == -ENOSPC) {
+		waiter = mid_window_least_waiter(w);
+		n = waiter ? mid_window_pick_returned(w, &waiter->want, &first) : -EAGAIN;
+		if (n < 0)
+			return false;
+	}
+	if (n > 0)
+		mid_ids_take_span(w, first, n, &waiter->span);
+	mid_waiter_dequeue(w, waiter, min(n, 0));
+	/* It may be gone when the lock is released. */
+	complete(&waiter->woken);
+	return true;
+}
+
+/* Serves all waiters for whom there is enough. */
+static void mid_window_serve(struct mid_window *w)
+{
+	unsigned long flags;
+	bool more;
+
+	/* One at a time: this bounds the time with interrupts off. */
+	do {
+		raw_spin_lock_irqsave(&w->lock, flags);
+		more = mid_window_serve_one(w);
+		raw_spin_unlock_irqrestore(&w->lock, flags);
+	} while (more);
+}
+
+/* An entry became FREE: counts it.  The window may be gone after this. */
+static __always_inline void mid_window_freed(struct mid_window *w)
+{
+	/* A full barrier: FREE first; pairs with mid_window_in_use() [room-free]. */
+	if (likely(!(atomic64_add_return(MID_FREED_ONE, &w->freed) & MID_FREED_SLOW)))
+		return;
+	mid_window_freed_slow(w);
+}
+
+/*
+ * Waits for ids.  While a task is counted as waiting the window stays, see
+ * mid_window_destroy().
+ */
+static int mid_waiter_wait(struct mid_window *w, struct mid_waiter *waiter,
+			   unsigned long timeout)
+{
+	long left = min_t(unsigned long, timeout, MAX_SCHEDULE_TIMEOUT);
+	unsigned long flags;
+
+	/* What came before the queue was seen */
+	mid_window_serve(w);
+	left = wait_for_completion_killable_timeout(&waiter->woken, left);
+
+	raw_spin_lock_irqsave(&w->lock, flags);
+	if (waiter->err == -EAGAIN)
+		mid_waiter_dequeue(w, waiter, left ? left : -ETIMEDOUT);
+	raw_spin_unlock_irqrestore(&w->lock, flags);
+
+	/* What was too little for us may do for the next. */
+	if (waiter->err)
+		mid_window_serve(w);
+
+	raw_spin_lock_irqsave(&w->lock, flags);
+	if (!--w->waiting && w->shut)
+		complete(&w->left);
+	raw_spin_unlock_irqrestore(&w->lock, flags);
+	return waiter->err;
+}
+
+/* After a shut: waits until the last waiter has left. */
+static void mid_window_await_waiters(struct mid_window *w)
+{
+	unsigned long flags;
+	bool waiting;
+
+	for (;;) {
+		raw_spin_lock_irqsave(&w->lock, flags);
+		waiting = w->waiting;
+		raw_spin_unlock_irqrestore(&w->lock, flags);
+		if (!waiting)
+			break;
+		wait_for_completion(&w->left);
+	}
+}
+
+#endif /* _MIDWINDOW_WAIT_H */
