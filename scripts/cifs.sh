@@ -6,7 +6,7 @@
 #
 #	short	converted only: mount, write, compare, unmount; for "make check"
 #	work	ten dialects with signing and encryption: verified fio, dbench, a tree
-#	faults	server killed or stopped, processes killed, unmount under load
+#	faults	server killed or stopped, processes killed, unmount under load, no memory
 #	speed	throughput, the variants in turn
 #	many	cost of a small read beside thousands of pending requests
 #	checked	work and faults, under KASAN and others (scripts/kernel/kasan.config)
@@ -74,11 +74,35 @@ run_work() {
 	[ -z "$(results '^converted .* failed')" ] || fault "$(results '^converted .* failed' | wc -l) loads failed"
 }
 
+# without_nofs: builds the two modules so that each of their GFP_NOFS allocations fails
+without_nofs() {
+	local dir=$work/nofs
+
+	copy_sources "$dir"
+	sed -i '/STATIC_STUB_REDIRECT(mid_[a-z]*_alloc, size, gfp);/a\
+		if (!(gfp & __GFP_FS)) {\
+			pr_info("refused %zu bytes\\n", size);\
+			return NULL;\
+		}' "$dir/midwindow.c" "$dir/atlas/table.h"
+	[ "$(cat "$dir/midwindow.c" "$dir/atlas/table.h" | grep -c '"refused %zu')" = 2 ] || die "found no allocations to refuse"
+	sed -i '/kunit\|tests\|samples\|bench/d' "$dir/Kbuild"
+	make -C "$kernel" M="$dir" ARCH=um -j"$(nproc)" modules >"$dir.log" 2>&1 ||
+		die "the modules do not build, see $dir.log"
+	cp --remove-destination "$dir"/mid{atlas,window}.ko "$work/"
+	rm -rf "$dir"
+}
+
 run_faults() {
-	guest 1800
+	mkdir "$work/normal"
+	mv "$work"/mid{atlas,window}.ko "$work/normal/"
+	without_nofs
+	guest 2400
+	mv "$work/normal"/*.ko "$work/"
+	rmdir "$work/normal"
 	echo "Under faults (exit status of the load, verification errors):"
-	side_by_side '(restart|pause|silence|kill|umount):.*|handed_out|unaccounted|new_taints|leaks'
-	[ -z "$(results '^converted .*:(verify_errors|mounts_left) [^0]')" ] || fault "data was lost or a mount left"
+	side_by_side '(restart|pause|silence|kill|umount|memory):.*|handed_out|unaccounted|new_taints|leaks'
+	[ -z "$(results '^converted .*:(verify_errors|failed_writes|mounts_left) [^0]')" ] || fault "data was lost or a mount left"
+	[ -z "$(results '^converted .*:refused [^0]')" ] || fault "a request needed memory"
 }
 
 # spread: median, minimum and maximum of the numbers on stdin

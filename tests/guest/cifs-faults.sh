@@ -2,7 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Injects the same faults under the same load into both variants: server killed and
-# restarted, server stopped and continued, processes killed during I/O, share unmounted.
+# restarted, server stopped and continued, processes killed during I/O, share unmounted,
+# memory exhausted during writeback.
+#
+# All GFP_NOFS allocations of midatlas and midwindow fail (scripts/cifs.sh).
 
 . "${0%/*}/smbd.sh"
 . "${0%/*}/cifs-lib.sh"
@@ -100,6 +103,57 @@ unmount_under_load() {
 	result "umount:mounts_left" "$(grep -c ' cifs ' /proc/mounts)"
 }
 
+caches='cifs_mpx_ids cifs_request cifs_small_rq cifs_io_request cifs_io_subrequest'
+
+# fail_caches 0|1: from now on each allocation from the caches of cifs' mempools fails
+fail_caches() {
+	[ -d /sys/kernel/debug/failslab ] || return 0
+	for cache in $caches; do
+		echo "$1" >"/sys/kernel/slab/$cache/failslab" || fail "no failslab for $cache"
+	done
+	(
+		cd /sys/kernel/debug/failslab || exit
+		echo 1 >cache-filter
+		echo N >ignore-gfp-wait
+		echo 0 >verbose
+		echo -1 >./times
+		echo $(($1 * 100)) >probability
+	) || fail "no failslab"
+}
+
+# Fills the memory, all but $1 MiB. There is no swap.
+hog() {
+	mkdir -p /tmp/hog
+	mount -t tmpfs -o size=100% tmpfs /tmp/hog || fail "no tmpfs"
+	free=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
+	[ "$free" -le "$1" ] || head -c $((free - $1))M /dev/zero >/tmp/hog/zeros
+}
+
+# write_back DIALECT: 256 MiB, in small requests, while memory is scarce. Each part is
+# written back, read from the server and compared.
+write_back() {
+	rm -rf /tmp/share/load
+	failed=0 differ=0
+	mount_share "$1,hard,rsize=16384,wsize=16384" || fail "no mount with vers=$1"
+	head -c 32M /dev/urandom >/tmp/data
+	hog 96
+	fail_caches 1
+	for part in 1 2 3 4 5 6 7 8; do
+		dd if=/tmp/data of=$mnt/data$part bs=1M conv=fsync 2>/tmp/dd.log ||
+			{ failed=$((failed + 1)); cat /tmp/dd.log; }
+		echo 1 >/proc/sys/vm/drop_caches
+		cmp /tmp/data $mnt/data$part || differ=$((differ + 1))
+		rm -f $mnt/data$part
+	done
+	fail_caches 0
+	rm -f /tmp/data
+	umount /tmp/hog
+	umount $mnt
+	result "memory:$1:failed_writes" $failed
+	result "memory:$1:verify_errors" $differ
+	result "memory:$1:refused" "$(dmesg | grep -c 'refused .* bytes')"
+}
+
 start_server
 for each in converted stock; do
 	use $each
@@ -113,6 +167,8 @@ for each in converted stock; do
 		tell "$each, vers=$dialect, kills"
 		unmount_under_load
 		tell "$each, vers=$dialect, unmount"
+		write_back "$dialect"
+		tell "$each, vers=$dialect, scarce memory"
 	done
 	unuse
 done
