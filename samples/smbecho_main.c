@@ -31,6 +31,7 @@
 #define THREADS_MAX	256
 
 struct options options = {
+	.dialect = "smb1",
 	.server = "127.0.0.1",
 	.port = 445,
 	.threads = 64,
@@ -39,10 +40,16 @@ struct options options = {
 	.echo_count = 3,
 	.several_every = 4,
 	.reassociate_every = 5,
+	.compound_every = 4,
+	.credits = 256,
+	.slots = 512,
 	.tries = 5,
 	.timeout_ms = 10000,
 	.quarantine_ms = 20000,
 };
+
+module_param_named(dialect, options.dialect, charp, 0444);
+MODULE_PARM_DESC(dialect, "smb1 or smb2");
 
 module_param_named(server, options.server, charp, 0444);
 MODULE_PARM_DESC(server, "IPv4 or IPv6 address of the server");
@@ -57,25 +64,34 @@ module_param_named(requests, options.requests, uint, 0444);
 MODULE_PARM_DESC(requests, "requests that the kernel threads submit");
 
 module_param_named(payload, options.payload, uint, 0444);
-MODULE_PARM_DESC(payload, "bytes of payload of a request");
+MODULE_PARM_DESC(payload, "bytes of payload of a request (only SMB1)");
 
 module_param_named(echo_count, options.echo_count, uint, 0444);
-MODULE_PARM_DESC(echo_count, "replies to a request that asks for several");
+MODULE_PARM_DESC(echo_count, "replies to a request that asks for several (only SMB1)");
 
 module_param_named(several_every, options.several_every, uint, 0444);
-MODULE_PARM_DESC(several_every, "every Nth request asks for several replies (0: none)");
+MODULE_PARM_DESC(several_every, "every Nth request asks for several replies (0: none, only SMB1)");
 
 module_param_named(reassociate_every, options.reassociate_every, uint, 0444);
-MODULE_PARM_DESC(reassociate_every, "every Nth partial reply replaces its request (0: none)");
+MODULE_PARM_DESC(reassociate_every, "every Nth partial reply replaces its request (0: none, only SMB1)");
+
+module_param_named(compound_every, options.compound_every, uint, 0444);
+MODULE_PARM_DESC(compound_every, "every Nth is a compound of two requests (0: none, only SMB2)");
+
+module_param_named(credits, options.credits, uint, 0444);
+MODULE_PARM_DESC(credits, "credits that the client would like to have (only SMB2)");
+
+module_param_named(slots, options.slots, uint, 0444);
+MODULE_PARM_DESC(slots, "requests in flight that never need memory for the window (only SMB2)");
 
 module_param_named(tries, options.tries, uint, 0444);
 MODULE_PARM_DESC(tries, "how often a request is sent at most if its connection is lost");
 
 module_param_named(timeout_ms, options.timeout_ms, uint, 0444);
-MODULE_PARM_DESC(timeout_ms, "timeout of a request, of a wait for a MID and of a connect");
+MODULE_PARM_DESC(timeout_ms, "timeout of a request, of a wait for a MID or credits and of a connect");
 
 module_param_named(quarantine_ms, options.quarantine_ms, uint, 0444);
-MODULE_PARM_DESC(quarantine_ms, "how long the MID of a cancelled request stays busy for its reply");
+MODULE_PARM_DESC(quarantine_ms, "how long the number of a cancelled request is kept for its reply");
 
 static struct client client;
 static struct task_struct *submitters[THREADS_MAX];
@@ -103,6 +119,13 @@ static const char * const result_names[NR_RESULTS] = {
 	[MISMATCHES]	= "mismatches",
 	[UNSOLICITED]	= "unsolicited",
 	[MALFORMED]	= "malformed",
+	[COMPOUNDS]	= "compounds",
+	[CREDITS]	= "credits",
+	[INTERIMS]	= "interims",
+	[CANCELS]	= "cancels",
+	[UNSENT]	= "unsent",
+	[KEEPALIVES]	= "keepalives",
+	[STARVED]	= "starved",
 };
 
 static s64 result(enum result what)
@@ -154,22 +177,14 @@ static int result_show(struct seq_file *m, void *unused)
 	/* Pairs with submitter(): if it reads "done", all their counts are visible. */
 	bool done = !atomic_read_acquire(&submitters_left);
 	u64 ns = (done ? finished : ktime_get_ns()) - started;
-	struct mid_atlas_stats stats;
 	int i;
 
-	mid_atlas_stats(client.atlas, &stats);
 	seq_printf(m, "state %s\n", done ? "done" : "running");
 	for (i = 0; i < NR_RESULTS; i++)
 		seq_printf(m, "%s %lld\n", result_names[i], result(i));
 	seq_printf(m, "not_ended %lld\n", requests_not_ended());
-	seq_printf(m, "max_mpx %u\n", stats.max);
-	seq_printf(m, "in_flight %u\n", stats.in_use - stats.abandoned);
-	seq_printf(m, "peak_in_flight %u\n", stats.high_water);
-	seq_printf(m, "waiting %u\n", stats.waiters);
 	seq_printf(m, "writers %d\n", atomic_read(&writers));
-	seq_printf(m, "late %llu\n", stats.late);
-	seq_printf(m, "stale %llu\n", stats.stale);
-	seq_printf(m, "unknown %llu\n", stats.unknown);
+	client.protocol->show(&client, m);
 	seq_printf(m, "requests_per_s %llu\n",
 		   div64_u64(result(REPLIED) * NSEC_PER_SEC, ns | 1));
 	seq_printf(m, "latency_p50_ns %llu\n", latency_percentile(50));
@@ -275,6 +290,8 @@ static const struct {
 	{ "requests", &options.requests, 0, INT_MAX },
 	{ "payload", &options.payload, sizeof(u32), 4096 },
 	{ "echo_count", &options.echo_count, 1, 16 },
+	{ "credits", &options.credits, 1, 8192 },
+	{ "slots", &options.slots, 0, MID_WINDOW_MAX_SLOTS },
 	{ "tries", &options.tries, 1, 100 },
 	{ "timeout_ms", &options.timeout_ms, 10, 3600000 },
 	{ "quarantine_ms", &options.quarantine_ms, 0, 3600000 },
@@ -284,6 +301,12 @@ static int __init check_options(void)
 {
 	char service[sizeof("65535")];
 	int i;
+
+	client.protocol = !strcmp(options.dialect, "smb2") ? &smb2 : &smb1;
+	if (strcmp(options.dialect, client.protocol->name)) {
+		pr_err("dialect must be smb1 or smb2, not \"%s\"\n", options.dialect);
+		return -EINVAL;
+	}
 
 	for (i = 0; i < ARRAY_SIZE(limits); i++) {
 		if (*limits[i].value < limits[i].min ||
@@ -347,5 +370,5 @@ static void __exit smbecho_exit(void)
 }
 module_exit(smbecho_exit);
 
-MODULE_DESCRIPTION("Sample client of midatlas: SMB1 ECHO requests");
+MODULE_DESCRIPTION("Sample client of midatlas and midwindow: SMB ECHO requests");
 MODULE_LICENSE("GPL");

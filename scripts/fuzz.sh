@@ -13,7 +13,7 @@ executions=${EXECUTIONS:-10000000}
 atlas=$(realpath "${ATLAS:-$top/midatlas.c}")
 window=$(realpath "${WINDOW:-$top/midwindow.c}")
 client=$(realpath "${CLIENT:-$top/samples/smbecho_connection.c}")
-request=$top/samples/smbecho_request.c
+rest=("$top"/samples/smbecho_{request,smb1}.c)
 all='atlas window client'
 
 # build TARGET SOURCE...: without traced comparisons, as no target compares with magic
@@ -29,7 +29,7 @@ build_target() {
 	case $1 in
 	atlas) build atlas "$atlas" ;;
 	window) build window -fno-sanitize=alignment "$window" "$tools"/lib/{rbtree,bitmap,hweight,vsprintf,list_sort}.c ;;
-	client) build client "$client" "$request" "$atlas" ;;
+	client) build client "$client" "${rest[@]}" "$atlas" ;;
 	esac
 }
 
@@ -95,7 +95,7 @@ tools=$("$top/scripts/source.sh")/tools
 workdir fuzz
 user_headers window.h "$window" "$top"/window/*.h
 user_headers kernel.h "$atlas" "${including[@]}"
-user_headers client.h "$client" "$request" "$top"/samples/smb{1,echo}.h
+user_headers client.h "$client" "${rest[@]}" "$top"/samples/smb{1,echo}.h
 
 parts=0
 for target; do

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fuzzes the sample client with an arbitrary server.
+ * Fuzzes the sample client with an arbitrary SMB1 server.
  *
  * The client's receiver runs unmodified.  Whenever it has read all data, the input
  * chooses what happens next: the server sends data in pieces of any size or closes
@@ -462,6 +462,7 @@ void fuzz(void)
 		.timeout_ms = 400,
 		.quarantine_ms = 300,
 	};
+	client.protocol = &smb1;
 	if (client_start(&client))
 		return;
 	receiver.fn(receiver.data);
