@@ -6,7 +6,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 
 help:
 	@echo 'Try:'
-	@echo '  make demo            SMB1 client on midatlas against a real Samba, in a UML guest'
+	@echo '  make demo            SMB1 and SMB2 client against a real Samba, in a UML guest'
 	@echo '  make demo HOSTILE=1  the same client against a server that breaks the protocol'
 	@echo '  make cifs            the kernel'"'"'s SMB client, stock and on midatlas, compared'
 	@echo

@@ -468,7 +468,8 @@ def cuts(server):
 
 
 def main():
-    check(not load("midatlas.ko"), "midatlas does not load")
+    for name in ("midatlas", "midwindow"):
+        check(not load(name + ".ko"), f"{name} does not load")
     server = Server()
     for part in (allocations, signals, unloads, cuts):
         if part.__name__ not in sys.argv[1:]:
@@ -477,6 +478,7 @@ def main():
             print(f"= {part.__name__}:{key} {value}", flush=True)
         print(f"@ {part.__name__}: survived", flush=True)
     server.close()
+    unload("midwindow")
     unload("midatlas")
 
 

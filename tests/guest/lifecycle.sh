@@ -9,16 +9,17 @@
 rounds=100
 result=/sys/kernel/debug/smbecho/result
 
-# Loads the client, lets it send requests and unloads it. Few processes, because UML
-# starts them slowly.
+# round N: loads the client, lets it send requests and unloads it. SMB1 and SMB2 take
+# turns. Few processes, because UML starts them slowly.
 round() {
 	insmod ./midatlas.ko || fail "midatlas does not load"
-	insmod samples/smbecho.ko requests=100 || fail "smbecho does not load"
+	insmod ./midwindow.ko || fail "midwindow does not load"
+	insmod samples/smbecho.ko dialect=smb$(($1 % 2 + 1)) requests=100 || fail "smbecho does not load"
 	while read -r _ state <$result && [ "$state" = running ]; do
 		sleep 0.05
 	done
 	[ "$state" = 'done' ] || fail "the client failed"
-	rmmod smbecho midatlas || fail "the modules do not unload"
+	rmmod smbecho midwindow midatlas || fail "the modules do not unload"
 }
 
 # snapshot FILE: the allocations of each call site, after RCU has freed its objects
@@ -27,18 +28,18 @@ snapshot() {
 	cp /proc/allocinfo "$1"
 }
 
-# grown BEFORE AFTER: call sites with at least one more object for each round. A line is:
+# grown BEFORE AFTER: call sites with at least one more object for every second round. A line is:
 # bytes, objects, file:line, function. A header's call sites occur repeatedly.
 grown() {
 	awk -v rounds=$rounds '
 		{ site = $3 " " $4 " " $5 " " $6 }
 		FNR == NR { more[site] -= $2; next }
 		{ more[site] += $2 }
-		END { for (site in more) if (more[site] >= rounds) print more[site], site }
+		END { for (site in more) if (more[site] >= rounds / 2) print more[site], site }
 	' "$1" "$2"
 }
 
-for file in ./midatlas.ko samples/smbecho.ko; do
+for file in ./midatlas.ko ./midwindow.ko samples/smbecho.ko; do
 	for field in license description; do
 		[ -n "$(modinfo -F $field $file)" ] || fail "$file has no $field"
 	done
@@ -56,13 +57,14 @@ grep -q '^midatlas .* smbecho, ' /proc/modules || fail "smbecho does not use mid
 ! rmmod midatlas 2>/dev/null || fail "midatlas unloads while its client is loaded"
 rmmod smbecho
 rmmod midatlas || fail "midatlas does not unload after its client"
+rmmod midwindow || fail "midwindow does not unload after its client"
 tell "midatlas does not unload while its client is loaded"
 
 # A connection in TIME_WAIT would look like a leak.
 echo 0 >/proc/sys/net/ipv4/tcp_max_tw_buckets
-for _ in $(seq 5); do round; done
+for i in $(seq 6); do round "$i"; done
 snapshot /tmp/before
-for _ in $(seq $rounds); do round; done
+for i in $(seq $rounds); do round "$i"; done
 snapshot /tmp/after
 tell "loaded and unloaded $rounds times"
 
