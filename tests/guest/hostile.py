@@ -4,6 +4,7 @@
 
 It serves each behaviour on a port of its own until it is killed.  --list prints
 the ports, the behaviours and the counts that a client must show afterwards.
+hostile_smb2.py does the same with SMB2.
 
 The behaviour "storm" mixes the others at random.  After SIGUSR1 it answers
 correctly, and prints what it has sent.  The seed of the random numbers is printed.
@@ -33,12 +34,17 @@ Behaviour = collections.namedtuple("Behaviour", "serve expected")
 behaviours = {}
 
 
-def behaviour(expected):
-    """Registers a way to serve a connection under the function's name."""
-    def register(function):
-        behaviours[function.__name__] = Behaviour(function, expected)
-        return function
-    return register
+def registrar(registry):
+    def behaviour(expected):
+        """Registers a way to serve a connection under the function's name."""
+        def register(function):
+            registry[function.__name__] = Behaviour(function, expected)
+            return function
+        return register
+    return behaviour
+
+
+behaviour = registrar(behaviours)
 
 
 class Hangup(Exception):
@@ -118,18 +124,22 @@ class Connection:
             self.buffer += data
         return raw
 
+    def requests(self, raw):
+        """The ECHO requests of a message."""
+        return [Echo(raw)]
+
     def echoes(self):
         """All requests of the client, as they arrive."""
         while True:
-            yield Echo(self.receive())
+            yield from self.requests(self.receive())
 
     def waiting(self, timeout):
         """The requests that have arrived, or arrive in time."""
         found = []
         try:
-            found.append(Echo(self.receive(timeout)))
+            found += self.requests(self.receive(timeout))
             while (raw := self.message()) is not None:
-                found.append(Echo(raw))
+                found += self.requests(raw)
         except TimeoutError:
             pass
         return found
@@ -595,9 +605,12 @@ class Storm:
         if ready:
             self.reply("late", ready)
 
-    def run(self):
+    def begin(self):
         self.conn.negotiate(mpx=self.random.choice((1, 3, 50, 50, 50, 1000, 65535)))
         self.guessed()	# while some MIDs were never in use
+
+    def run(self):
+        self.begin()
         while True:
             idle = not self.open and not self.held
             for echo in self.conn.waiting(0.01 if idle else 0.0001):
@@ -630,54 +643,51 @@ def serve_connection(serve_it, conn):
             pass
 
 
-def serve_port(name, server, options):
+def serve_port(name, serve_it, kind, server, options):
     number = 0
     while True:
         sock, _ = server.accept()
         number += 1
-        conn = Connection(sock, f"{options.seed} {name} {number}", options)
+        conn = kind(sock, f"{options.seed} {name} {number}", options)
         threading.Thread(target=serve_connection, daemon=True,
-                         args=(behaviours[name].serve, conn)).start()
+                         args=(serve_it, conn)).start()
 
 
-def ports(options):
-    """The port of each behaviour."""
-    return {name: options.port + n for n, name in enumerate(behaviours)}
-
-
-def main():
+def main(doc, first_port, registry, kind, storm_of):
+    """Serves the behaviours of a registry.  Their connections are of this kind."""
     parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+        description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--list", action="store_true",
                         help="print the port, name and expected counts of each behaviour")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
-    parser.add_argument("--port", type=int, default=4400, help="the first port")
-    parser.add_argument("--mpx", type=int, default=50, help="MaxMpxCount")
+    parser.add_argument("--port", type=int, default=first_port, help="the first port")
+    parser.add_argument("--mpx", type=int, default=50, help="MaxMpxCount, or credits")
     parser.add_argument("--deadline-ms", type=int, default=500,
                         help="deadline of the client")
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1000000)
     options = parser.parse_args()
+    ports = {name: options.port + n for n, name in enumerate(registry)}
 
     if options.list:
-        for name, port in ports(options).items():
-            print(port, name, behaviours[name].expected)
+        for name, port in ports.items():
+            print(port, name, registry[name].expected)
         return
-    signal.signal(signal.SIGUSR1, lambda *_: Storm.calm.set())
+    signal.signal(signal.SIGUSR1, lambda *_: storm_of.calm.set())
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    for name, port in ports(options).items():
+    for name, port in ports.items():
         server = socket.create_server((options.host, port), family=family)
-        threading.Thread(target=serve_port, args=(name, server, options),
-                         daemon=True).start()
+        threading.Thread(target=serve_port, daemon=True,
+                         args=(name, registry[name].serve, kind, server, options)).start()
     print(f"seed {options.seed}", flush=True)
-    while not Storm.calm.wait(1):
+    while not storm_of.calm.wait(1):
         pass
-    print(Storm.report(), flush=True)
+    print(storm_of.report(), flush=True)
     while True:
         signal.pause()
 
 
 if __name__ == "__main__":
     try:
-        main()
+        main(__doc__, 4400, behaviours, Connection, Storm)
     except KeyboardInterrupt:
         sys.exit(1)

@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # Runs the sample client against each of BEHAVIOURS of the hostile server, and last
-# against "storm" until it has received FRAMES hostile frames. Prints the client's results
-# of the storm, each line after "= ".
+# against "storm" until it has received FRAMES hostile frames; first with SMB1, then with
+# SMB2. Prints the client's results of the storms, each line after "= ".
 
 . "${0%/*}/lib.sh"
 
 debugfs=/sys/kernel/debug/smbecho
-hostile=guest/hostile.py
 deadline=500
 
 # Results of the client, which read_result sets
@@ -45,7 +44,7 @@ as_expected() {
 }
 
 meet() {
-	insmod samples/smbecho.ko port="$1" requests=200 tries=2 timeout_ms=$deadline ||
+	insmod samples/smbecho.ko dialect="$dialect" port="$1" requests=200 tries=2 timeout_ms=$deadline ||
 		fail "smbecho.ko does not load"
 	while read_result && [ "$state" = running ]; do
 		sleep 0.1
@@ -68,7 +67,7 @@ kill_some() {
 }
 
 meet_storm() {
-	insmod samples/smbecho.ko port="$1" requests=2147483647 timeout_ms=$deadline ||
+	insmod samples/smbecho.ko dialect="$dialect" port="$1" requests=2147483647 timeout_ms=$deadline ||
 		fail "smbecho.ko does not load"
 	while
 		read_result
@@ -91,31 +90,41 @@ meet_storm() {
 	rmmod smbecho || fail "smbecho does not unload"
 }
 
-busybox ifconfig lo up
-python3 $hostile --seed "$SEED" --deadline-ms $deadline >/tmp/hostile.log &
-server=$!
-until grep -q seed /tmp/hostile.log; do
-	sleep 0.1
-done
-load ./midatlas.ko || fail "midatlas.ko does not load"
+# meet_all DIALECT SERVER: the server's behaviours
+meet_all() {
+	dialect=$1
+	echo "= dialect $dialect"
+	python3 -B "$2" --seed "$SEED" --deadline-ms $deadline >"/tmp/$dialect.log" &
+	server=$!
+	until grep -q seed "/tmp/$dialect.log"; do
+		sleep 0.1
+	done
+	python3 -B "$2" --list >"/tmp/$dialect.list"
 
-python3 $hostile --list >/tmp/behaviours
-met=0
-while read -r port name expected; do
-	case ,$BEHAVIOURS, in
-	*,"$name",* | ,all,) ;;
-	*) continue ;;
-	esac
-	# shellcheck disable=SC2086
-	if [ "$name" = storm ]; then
-		tell "survived $met behaviours; starting the storm with $(cat /tmp/hostile.log)"
-		meet_storm "$port" storm $expected
-		tell "$(tail -n 1 /tmp/hostile.log)"
-	else
-		meet "$port" "$name" $expected
-	fi
-	met=$((met + 1))
-done </tmp/behaviours
-echo "= met $met"
-rmmod midatlas || fail "midatlas does not unload"
+	met=0
+	while read -r port name expected; do
+		case ,$BEHAVIOURS, in
+		*,"$name",* | ,all,) ;;
+		*) continue ;;
+		esac
+		# shellcheck disable=SC2086
+		if [ "$name" = storm ]; then
+			tell "$dialect: survived $met behaviours; starting the storm with $(cat "/tmp/$dialect.log")"
+			meet_storm "$port" "$dialect storm" $expected
+			tell "$dialect: $(tail -n 1 "/tmp/$dialect.log")"
+		else
+			meet "$port" "$dialect $name" $expected
+		fi
+		met=$((met + 1))
+	done <"/tmp/$dialect.list"
+	echo "= met $met"
+	kill -KILL $server
+}
+
+busybox ifconfig lo up
+load ./midatlas.ko || fail "midatlas.ko does not load"
+load ./midwindow.ko || fail "midwindow.ko does not load"
+meet_all smb1 guest/hostile.py
+meet_all smb2 guest/hostile_smb2.py
+rmmod midwindow midatlas || fail "midatlas and midwindow do not unload"
 done_well
