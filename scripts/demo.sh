@@ -137,7 +137,7 @@ kernel=$("$top/scripts/kernel.sh")
 workdir demo
 build_modules "$kernel"
 
-PINNED=${PINNED-yes} boot "$kernel" "$work" "${guest[@]}" || faults+=("the guest failed")
+LIMIT=${LIMIT:-900} PINNED=${PINNED-yes} boot "$kernel" "$work" "${guest[@]}" || faults+=("the guest failed")
 read_results
 ! grep 'smbecho: .* unaccounted [^0]' "$work/console.log" >&2 || faults+=("unaccounted requests")
 for dialect in smb1 smb2; do
