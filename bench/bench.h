@@ -6,6 +6,9 @@
  * of the kernel, or a lower bound. Its file in peers/ has five functions and a
  * BENCH_BASELINE() line, which compiles the loops of loop.h around them. The measured
  * loops call the baseline directly, so this interface costs nothing.
+ *
+ * A baseline of the window gives 64-bit ids within the server's credits. Its file has six
+ * functions and a BENCH_WINDOW() line, see window.h.
  */
 #ifndef _MIDATLAS_BENCH_H
 #define _MIDATLAS_BENCH_H
@@ -46,6 +49,7 @@ typedef bool bench_loop_fn(struct bench_load *load, unsigned int cycles);
  * @lookup_only: only its lookups are measured
  * @unbounded: it does not enforce the maximum
  * @linked: it links the requests, so a request cannot be in two tables
+ * @open: of a window: grants @credits to requests that take @charge ids each
  * @create: creates a table for at most @max requests in flight, or returns an ERR_PTR
  * @destroy: frees a table with all that is in it
  * @associate: stores the id of @req in @id, which holds the previous id or 0, or returns an
@@ -67,6 +71,7 @@ struct bench_baseline {
 	bool lookup_only;
 	bool unbounded;
 	bool linked;
+	int (*open)(void *table, unsigned int charge, unsigned int credits);
 	void *(*create)(unsigned int max);
 	void (*destroy)(void *table);
 	int (*associate)(void *table, struct bench_req *req, u32 *id);
@@ -98,6 +103,12 @@ extern const struct bench_baseline bench_sbq;
 extern const struct bench_baseline bench_rht;
 extern const struct bench_baseline bench_smb1;
 extern const struct bench_baseline bench_smb2;
+extern const struct bench_baseline bench_window_floor;
+extern const struct bench_baseline bench_window_mid;
+extern const struct bench_baseline bench_window_reserve;
+extern const struct bench_baseline bench_window_cifs;
+extern const struct bench_baseline bench_window_xarray;
+extern const struct bench_baseline bench_window_rht;
 
 /**
  * enum bench_pattern - the work of the threads in a measurement
@@ -123,6 +134,10 @@ enum bench_pattern {
  * @max: the most requests in flight that the table is created for
  * @depth: requests in flight, over all threads
  * @ms: duration in milliseconds
+ * @charge: of a window: ids of a request
+ * @spare: of a window: credits that no request needs
+ * @others: requests that go by beside an old one, or while allocations are counted
+ * @old: beside @depth, one request is in flight from the beginning to the end
  */
 struct bench_case {
 	enum bench_pattern pattern;
@@ -131,11 +146,15 @@ struct bench_case {
 	unsigned int max;
 	unsigned int depth;
 	unsigned int ms;
+	unsigned int charge;
+	unsigned int spare;
+	unsigned int others;
+	bool old;
 };
 
 /**
  * struct bench_sample - the result of a measurement
- * @value: picoseconds, bytes, associates or failures
+ * @value: picoseconds, bytes, associates, allocations or failures
  * @cycles: number of cycles behind @value
  * @disturbed: the CPU was shared with another guest meanwhile
  */
@@ -156,5 +175,6 @@ bench_run_fn bench_measure;
 bench_run_fn bench_memory;
 bench_run_fn bench_reuse;
 bench_run_fn bench_one_free;
+bench_run_fn bench_allocations;
 
 #endif /* _MIDATLAS_BENCH_H */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Properties other than speed: reuse of ids, reach of free slots, memory */
+/* Properties other than speed: reuse of ids, reach of free slots, memory, allocations */
 #include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/math64.h>
@@ -9,6 +9,7 @@
 #include <linux/sched.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
+#include <trace/events/kmem.h>
 
 #include "bench.h"
 #include "load.h"
@@ -35,6 +36,22 @@ struct bench_set {
 	unsigned int filled;
 	unsigned int one;
 };
+
+/* An open window has credits for @depth requests. */
+static void *bench_open(const struct bench_baseline *baseline, unsigned int max,
+			unsigned int depth)
+{
+	void *table = baseline->create(max);
+	int err;
+
+	if (IS_ERR(table) || !baseline->open)
+		return table;
+	err = baseline->open(table, 1, depth);
+	if (!err)
+		return table;
+	baseline->destroy(table);
+	return ERR_PTR(err);
+}
 
 static int set_fill(struct bench_set *set, unsigned int depth)
 {
@@ -85,7 +102,7 @@ static int set_create(struct bench_set *set, const struct bench_baseline *baseli
 	set->reqs = kvcalloc(depth, sizeof(*set->reqs), GFP_KERNEL);
 	set->ids = kvcalloc(depth, sizeof(*set->ids), GFP_KERNEL);
 	if (set->reqs && set->ids) {
-		set->table = baseline->create(max);
+		set->table = bench_open(baseline, max, depth);
 		err = PTR_ERR_OR_ZERO(set->table);
 	}
 	if (!err)
@@ -243,7 +260,7 @@ static int memory_fill(const struct bench_case *c, const struct bench_baseline *
 	u32 id = 0;
 
 	for (i = 0; i < n; i++) {
-		tables[i] = baseline->create(c->max);
+		tables[i] = bench_open(baseline, c->max, c->depth);
 		if (IS_ERR(tables[i]))
 			return PTR_ERR(tables[i]);
 		for (j = 0; j < c->depth; j++) {
@@ -289,5 +306,94 @@ int bench_memory(const struct bench_case *c, const struct bench_baseline *baseli
 out:
 	kvfree(tables);
 	kvfree(reqs);
+	return err;
+}
+
+/*
+ * Allocations
+ */
+
+/**
+ * struct bench_count - allocations of one task
+ * @task: the task
+ * @nr: how many
+ */
+struct bench_count {
+	struct task_struct *task;
+	u64 nr;
+};
+
+static void count_one(struct bench_count *count)
+{
+	if (current == count->task)
+		count->nr++;
+}
+
+static void count_kmalloc(void *count, unsigned long site, const void *ptr, size_t wanted,
+			  size_t got, gfp_t gfp, int node)
+{
+	count_one(count);
+}
+
+static void count_cache(void *count, unsigned long site, const void *ptr,
+			struct kmem_cache *cache, gfp_t gfp, int node)
+{
+	count_one(count);
+}
+
+static int count_start(struct bench_count *count)
+{
+	int err = register_trace_kmalloc(count_kmalloc, count);
+
+	if (err)
+		return err;
+	err = register_trace_kmem_cache_alloc(count_cache, count);
+	if (err)
+		unregister_trace_kmalloc(count_kmalloc, count);
+	return err;
+}
+
+static void count_stop(struct bench_count *count)
+{
+	unregister_trace_kmem_cache_alloc(count_cache, count);
+	unregister_trace_kmalloc(count_kmalloc, count);
+	tracepoint_synchronize_unregister();
+}
+
+/*
+ * Counts the slab allocations while @others requests are retired and associated again, with
+ * the allocator's own trace events.
+ */
+int bench_allocations(const struct bench_case *c, const struct bench_baseline *baseline,
+		      struct bench_sample *sample)
+{
+	struct bench_count count = { .task = current };
+	struct bench_set set;
+	unsigned int i, n;
+	u64 seed = 0;
+	int err;
+
+	err = set_create(&set, baseline, c->max, c->depth);
+	if (err)
+		return err;
+	err = count_start(&count);
+	if (err)
+		goto out;
+	for (n = 0; !err && n < c->others; n++) {
+		i = bench_random(&seed, c->depth);
+		if (baseline->map(set.table, set.ids[i]) != &set.reqs[i] ||
+		    set_dissociate(&set, i) != &set.reqs[i])
+			err = -EBADMSG;
+		else
+			err = baseline->associate(set.table, &set.reqs[i], &set.ids[i]);
+		cond_resched();
+	}
+	count_stop(&count);
+	if (!err)
+		err = set_drain(&set);
+	sample->value = count.nr;
+	sample->cycles = n;
+out:
+	set_free(&set);
 	return err;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * midatlas_bench - measures the atlas and its baselines side by side
+ * midatlas_bench - measures the atlas and the window beside their baselines
  *
  * The benchmark starts when the module is loaded and stops when it is unloaded. In debugfs,
  * midatlas_bench/state shows its progress and midatlas_bench/results.csv the results, one
@@ -35,11 +35,11 @@
 
 static char *baselines = "all";
 module_param(baselines, charp, 0444);
-MODULE_PARM_DESC(baselines, "which of floor_min,floor_slots,floor_full,midatlas,array,wide_array,xa_alloc_cyclic,xa_alloc,idr_cyclic,9p,ida,sbitmap_queue,sbitmap_get,rhashtable,cifs_smb1,cifs_smb2,spinlock,spinlock_irqsave, or all");
+MODULE_PARM_DESC(baselines, "which of floor_min,floor_slots,floor_full,midatlas,array,wide_array,xa_alloc_cyclic,xa_alloc,idr_cyclic,9p,ida,sbitmap_queue,sbitmap_get,rhashtable,cifs_smb1,cifs_smb2,spinlock,spinlock_irqsave,midwindow,midwindow_reserve,window_floor,window_cifs,window_xarray,window_rhashtable, or all");
 
 static char *tests = "st,mt,pc,lookup,chase";
 module_param(tests, charp, 0444);
-MODULE_PARM_DESC(tests, "which of st,mt,pc,lookup,chase,memory,reuse,full,one_free, or all");
+MODULE_PARM_DESC(tests, "which of st,mt,pc,lookup,chase,memory,reuse,full,one_free,window_st,window_mt,window_pc,window_old,window_charge,window_spare,window_allocations,window_memory, or all");
 
 static char *orders = "random";
 module_param(orders, charp, 0444);
@@ -69,6 +69,10 @@ static unsigned int repeats = 9;
 module_param(repeats, uint, 0444);
 MODULE_PARM_DESC(repeats, "rounds that repeat disturbed measurements");
 
+static unsigned int others = 1000000;
+module_param(others, uint, 0444);
+MODULE_PARM_DESC(others, "requests of window_allocations, and those that go by in window_old");
+
 static unsigned int check_ms = 100;
 module_param(check_ms, uint, 0444);
 MODULE_PARM_DESC(check_ms, "duration of reuse and full");
@@ -84,6 +88,8 @@ static const struct bench_baseline *const all_baselines[] = {
 	&bench_ida_array, &bench_sbq, &bench_sbget,
 	&bench_rht, &bench_smb1, &bench_smb2,
 	&bench_spinlock, &bench_spinlock_irq,
+	&bench_window_floor, &bench_window_mid, &bench_window_reserve,
+	&bench_window_cifs, &bench_window_xarray, &bench_window_rht,
 };
 
 /**
@@ -95,6 +101,10 @@ static const struct bench_baseline *const all_baselines[] = {
  * @timed: measures time, also of lookup-only baselines
  * @alone: has one thread
  * @full: needs a table that is exactly full
+ * @window: of the window and its baselines
+ * @old: one request is in flight from the beginning
+ * @charge: ids of a request; 0 is 1
+ * @spare: credits that no request needs
  */
 struct bench_test {
 	const char *name;
@@ -104,6 +114,10 @@ struct bench_test {
 	bool timed;
 	bool alone;
 	bool full;
+	bool window;
+	bool old;
+	unsigned int charge;
+	unsigned int spare;
 };
 
 static const struct bench_test all_tests[] = {
@@ -116,6 +130,19 @@ static const struct bench_test all_tests[] = {
 	{ "reuse", "associates", bench_reuse, .alone = true },
 	{ "full", "failed", bench_measure, BENCH_FULL, .full = true },
 	{ "one_free", "failed", bench_one_free, .alone = true, .full = true },
+	{ "window_st", "ps", bench_measure, BENCH_CHURN, .timed = true, .alone = true,
+	  .window = true },
+	{ "window_mt", "ps", bench_measure, BENCH_CHURN, .timed = true, .window = true },
+	{ "window_pc", "ps", bench_measure, BENCH_PC, .timed = true, .window = true },
+	{ "window_old", "ps", bench_measure, BENCH_CHURN, .timed = true, .alone = true,
+	  .window = true, .old = true },
+	{ "window_charge", "ps", bench_measure, BENCH_CHURN, .timed = true, .alone = true,
+	  .window = true, .charge = 16 },
+	{ "window_spare", "ps", bench_measure, BENCH_CHURN, .timed = true, .alone = true,
+	  .window = true, .spare = 512 },
+	{ "window_allocations", "allocations", bench_allocations, .alone = true,
+	  .window = true },
+	{ "window_memory", "bytes", bench_memory, .alone = true, .window = true },
 };
 
 /**
@@ -201,6 +228,8 @@ static bool bench_applies(const struct bench_test *test, const struct bench_base
 {
 	if (baseline->deepest && c->depth > baseline->deepest)
 		return false;
+	if (test->window != !!baseline->open)
+		return false;
 	if (baseline->lookup_only)
 		return c->pattern == BENCH_LOOKUP || c->pattern == BENCH_CHASE;
 	/* The requests contain the links, whose size cannot be measured. */
@@ -231,6 +260,10 @@ static int bench_plan_size(const struct bench_test *test, const char *size)
 		.pattern = test->pattern,
 		.threads = test->alone ? 1 : threads,
 		.ms = test->timed ? ms : check_ms,
+		.charge = test->charge ?: 1,
+		.spare = test->spare,
+		.others = others,
+		.old = test->old,
 	};
 	char end;
 

@@ -324,12 +324,13 @@ static void thread_warm_up(struct bench_thread *thread)
 {
 	u64 end = ktime_get_ns() + BENCH_WARM_UP_NS;
 	struct bench_load *load = thread->load;
+	unsigned int others = thread->run->c->old ? thread->run->c->others : 0;
 	unsigned int cycles;
 
-	for (cycles = 0; cycles < 2 * load->depth + 1000; cycles += 64) {
+	for (cycles = 0; cycles < max(2 * load->depth + 1000, others); cycles += 64) {
 		thread->ok &= thread->run->baseline->churn(load, 64);
 		cond_resched();
-		if (ktime_get_ns() > end)
+		if (cycles >= others && ktime_get_ns() > end)
 			break;
 	}
 }
@@ -630,7 +631,7 @@ static int run_fill(struct bench_run *run)
 		load->used = run->used;
 		load->order = (struct bench_order){
 			.state = run->c->random ? i : 0,
-			.below = load->depth,
+			.below = load->depth - run->c->old,
 			.random = run->c->random,
 		};
 		if (run->baseline->spread)
@@ -695,7 +696,19 @@ static unsigned int run_depth(const struct bench_run *run, unsigned int i)
 {
 	unsigned int depth = run->c->depth / run->nr_loads;
 
-	return max(depth + (i < run->c->depth % run->nr_loads), 1u);
+	return max(depth + (i < run->c->depth % run->nr_loads), 1u) + run->c->old;
+}
+
+/* Opens a window to all requests at once. */
+static int run_open(struct bench_run *run)
+{
+	unsigned int i, credits = run->c->spare;
+
+	if (!run->baseline->open)
+		return 0;
+	for (i = 0; i < run->nr_loads; i++)
+		credits += run->loads[i].depth * run->c->charge;
+	return run->baseline->open(run->table, run->c->charge, credits);
 }
 
 /*
@@ -757,12 +770,14 @@ int bench_measure(const struct bench_case *c, const struct bench_baseline *basel
 	err = run_alloc(&run);
 	if (err)
 		goto out;
-	run.table = baseline->create(c->max);
+	run.table = baseline->create(c->max + c->old);
 	if (IS_ERR(run.table)) {
 		err = PTR_ERR(run.table);
 		goto out;
 	}
-	err = run_fill(&run);
+	err = run_open(&run);
+	if (!err)
+		err = run_fill(&run);
 	if (!err)
 		err = run_threads(&run);
 	if (!err)

@@ -4,7 +4,7 @@
  * lock, a linear search for a request (cifs_find_mid(), __smb2_find_mid()), and its removal
  * from the list (dequeue_mid())
  *
- * The reference on the request is left out: no other baseline takes one.
+ * The reference on the request is left out: no other baseline of the atlas takes one.
  */
 #ifndef _MIDATLAS_BENCH_CIFS_H
 #define _MIDATLAS_BENCH_CIFS_H
@@ -35,21 +35,37 @@ struct cifs_table {
 	struct list_head pending;
 };
 
+static inline void cifs_init(struct cifs_table *t)
+{
+	spin_lock_init(&t->counter_lock);
+	spin_lock_init(&t->queue_lock);
+	INIT_LIST_HEAD(&t->pending);
+}
+
 static inline void *cifs_create(unsigned int max)
 {
 	struct cifs_table *t = kzalloc(sizeof(*t), GFP_KERNEL);
 
 	if (!t)
 		return ERR_PTR(-ENOMEM);
-	spin_lock_init(&t->counter_lock);
-	spin_lock_init(&t->queue_lock);
-	INIT_LIST_HEAD(&t->pending);
+	cifs_init(t);
 	return t;
 }
 
 static inline void cifs_destroy(void *table)
 {
 	kfree(table);
+}
+
+/* The ids of SMB2 */
+static inline u64 cifs_next_mid(struct cifs_table *t)
+{
+	u64 mid;
+
+	spin_lock(&t->counter_lock);
+	mid = t->current_mid++;
+	spin_unlock(&t->counter_lock);
+	return mid;
 }
 
 static inline void cifs_enqueue(struct cifs_table *t, struct bench_req *req, u64 mid)

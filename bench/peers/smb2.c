@@ -10,11 +10,8 @@
 static int smb2_associate(void *table, struct bench_req *req, u32 *id)
 {
 	struct cifs_table *t = table;
-	u64 mid;
+	u64 mid = cifs_next_mid(t);
 
-	spin_lock(&t->counter_lock);
-	mid = t->current_mid++;
-	spin_unlock(&t->counter_lock);
 	cifs_enqueue(t, req, mid);
 	*id = mid;
 	return 0;

@@ -26,5 +26,5 @@ done
 sed 's/^/= /' $bench/results.csv
 [ "$state" = 'done' ] || fail "the benchmark $state"
 rmmod midatlas_bench || fail "midatlas_bench does not unload"
-rmmod ${before:+midatlas_before} midatlas || fail "midatlas does not unload"
+rmmod midwindow ${before:+midatlas_before} midatlas || fail "the modules do not unload"
 done_well
