@@ -67,9 +67,12 @@ static int set_fill(struct bench_set *set, unsigned int depth)
 	return err;
 }
 
+/* Returns NULL as well if the map does not find the request. */
 static struct bench_req *set_dissociate(struct bench_set *set, unsigned int i)
 {
-	return set->baseline->dissociate(set->table, set->ids[i], &set->reqs[i]);
+	struct bench_req *req = set->baseline->map(set->table, set->ids[i]);
+
+	return req ? set->baseline->dissociate(set->table, set->ids[i], req) : NULL;
 }
 
 static int set_drain(struct bench_set *set)
@@ -314,7 +317,7 @@ out:
  */
 
 /**
- * struct bench_count - allocations of one task
+ * struct bench_count - slab allocations of one task, without those of its interrupts
  * @task: the task
  * @nr: how many
  */
@@ -325,7 +328,7 @@ struct bench_count {
 
 static void count_one(struct bench_count *count)
 {
-	if (current == count->task)
+	if (in_task() && current == count->task)
 		count->nr++;
 }
 
@@ -362,7 +365,7 @@ static void count_stop(struct bench_count *count)
 
 /*
  * Counts the slab allocations while @others requests are retired and associated again, with
- * the allocator's own trace events.
+ * the allocator's own trace events. To register a probe allocates, too.
  */
 int bench_allocations(const struct bench_case *c, const struct bench_baseline *baseline,
 		      struct bench_sample *sample)
@@ -379,19 +382,19 @@ int bench_allocations(const struct bench_case *c, const struct bench_baseline *b
 	err = count_start(&count);
 	if (err)
 		goto out;
+	count.nr = 0;
 	for (n = 0; !err && n < c->others; n++) {
 		i = bench_random(&seed, c->depth);
-		if (baseline->map(set.table, set.ids[i]) != &set.reqs[i] ||
-		    set_dissociate(&set, i) != &set.reqs[i])
+		if (set_dissociate(&set, i) != &set.reqs[i])
 			err = -EBADMSG;
 		else
 			err = baseline->associate(set.table, &set.reqs[i], &set.ids[i]);
 		cond_resched();
 	}
+	sample->value = count.nr;
 	count_stop(&count);
 	if (!err)
 		err = set_drain(&set);
-	sample->value = count.nr;
 	sample->cycles = n;
 out:
 	set_free(&set);

@@ -230,6 +230,9 @@ static bool bench_applies(const struct bench_test *test, const struct bench_base
 		return false;
 	if (test->window != !!baseline->open)
 		return false;
+	/* That would take minutes. */
+	if (test->old && baseline->deepest)
+		return false;
 	if (baseline->lookup_only)
 		return c->pattern == BENCH_LOOKUP || c->pattern == BENCH_CHASE;
 	/* The requests contain the links, whose size cannot be measured. */

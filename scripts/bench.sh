@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Benchmarks the atlas and its baselines in a UML kernel of its own, and prints tables and
-# whether each target is met.
+# Benchmarks the atlas, the window and their baselines in a UML kernel of its own, and prints
+# tables and whether each target is met.
 #
 # MODE=quick (the default), full, or smoke (checks the results, not the speed, in the kernel
 # of "make check"). OUT=DIR receives the results.
 # BEFORE=COMMIT measures the atlas of that commit in the same run, as "before".
 # ONLY=NAME,... measures only these baselines, and in quick mode all depths in both orders.
+# WINDOW=only measures only the window, WINDOW=no only the atlas.
 
 . "$(dirname "$0")/lib.sh"
 
-mode=${MODE:-quick} out=${OUT:-$cache/bench} before=${BEFORE:-} only=${ONLY:-}
+mode=${MODE:-quick} out=${OUT:-$cache/bench} before=${BEFORE:-} only=${ONLY:-} window=${WINDOW:-}
 
 # Depths, as maximum/in flight
 main=4096/1,4096/50,4096/1000,65535/4096,65535/65472
@@ -22,8 +23,8 @@ all=64/1,64/50,$three_quarters,$main,4096/4096,65535/1,65535/50,65535/1000,65535
 full=50/50,64/64,4096/4096,65535/65535
 reuse=64/1,64/50,65535/1,65535/50,65535/1000
 
-# The module's parameters, a line for each boot of the guest
-phases() {
+# The module's parameters for the atlas, a line for each boot of the guest
+atlas_phases() {
 	case $mode in
 	smoke)
 		echo "tests=st,mt,pc,lookup,chase orders=all rounds=1 repeats=0 ms=1 sizes=64/50"
@@ -51,8 +52,49 @@ phases() {
 		echo "tests=full,one_free check_ms=500 sizes=$full"
 		echo "tests=full check_ms=20000 sizes=$full baselines=midatlas"
 		;;
+	esac
+}
+
+# The same for the window. Each case is in one line, beside those that it is compared with.
+window_phases() {
+	local variants=window_old,window_charge,window_spare some=64/50 rest=64/1,512/512,8192/8192
+	local ms=3 orders=random pc=fifo others=1000000
+
+	if [ "$mode" = smoke ]; then
+		echo "tests=window_st,window_mt,window_pc,$variants,window_allocations,window_memory orders=all rounds=1 repeats=0 ms=1 others=10000 sizes=64/50"
+		return
+	fi
+	if [ "$mode" = full ]; then
+		some=64/50,512/512 rest=64/1,8192/8192 ms=10 pc=all others=10000000
+	fi
+	[ -z "$only" ] || orders=all pc=all
+	echo "tests=window_st,$variants orders=$orders ms=$ms others=$others sizes=$some"
+	echo "tests=window_st orders=$orders ms=$ms sizes=$rest"
+	echo "tests=window_mt orders=$orders ms=$ms sizes=$some,$rest"
+	echo "tests=window_pc orders=$pc ms=$ms sizes=$some,$rest"
+	echo "tests=window_allocations,window_memory rounds=3 sizes=1/1,64/50,512/512,8192/8192 baselines=midwindow,midwindow_reserve,window_floor,window_xarray"
+}
+
+# named [-v]: the baselines in ONLY that are the window's, or that are not
+named() {
+	tr , '\n' <<<"$only" | grep "$@" window | paste -sd ,
+}
+
+phases() {
+	case $mode in
+	quick | full | smoke) ;;
 	*) die "MODE=$mode: give quick, full or smoke" ;;
 	esac
+	case $window in
+	'' | only | no) ;;
+	*) die "WINDOW=$window: give only or no" ;;
+	esac
+	if [ "$window" != only ]; then
+		atlas_phases | only "$(named -v)" "$before"
+	fi
+	if [ "$window" != no ]; then
+		window_phases | only "$(named)"
+	fi
 }
 
 # before COMMIT DIR: writes the sources of that commit's atlas, a module of its own, to DIR.
@@ -79,9 +121,14 @@ before() {
 	END
 }
 
-# Applies ONLY to the phases, and adds "before" to those that name baselines.
+# only NAMES [COMMIT]: restricts phases to the baselines that ONLY names, if it is given, and
+# adds "before" to those that name baselines.
 only() {
-	sed -E "${only:+s/ baselines=[^ ]*//; s/$/ baselines=$only/; }${before:+s/( baselines=[^ ]*)/\1,before/}"
+	if [ -n "$only" ] && [ -z "$1" ]; then
+		cat >/dev/null
+	else
+		sed -E "${1:+s/ baselines=[^ ]*//; s/$/ baselines=$1/; }${2:+s/( baselines=[^ ]*)/\1,before/}"
+	fi
 }
 
 # Gives the guest's threads the highest priority, if allowed.
@@ -111,7 +158,7 @@ measure() {
 			die "a result was wrong or the guest failed"
 		kill "$first" 2>/dev/null || true
 		sed -n 's/^= //p' "$work/console.log" >>"$work/results.csv"
-	done < <(phases | only)
+	done < <(phases)
 	sed -i '2,${/^test,/d}' "$work/results.csv"
 }
 
