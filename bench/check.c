@@ -16,6 +16,7 @@
 
 #define BENCH_MEMORY_BYTES	(8u << 20)
 #define BENCH_MEMORY_TABLES	8192u
+#define BENCH_MEMORY_WINDOWS	256u	/* fewer: to destroy one takes a grace period */
 #define BENCH_REUSE_CHUNK	65536u	/* associates between checks of the time */
 #define BENCH_ONE_FREE_ROUNDS	64	/* for each pair of CPUs */
 
@@ -284,7 +285,8 @@ static int memory_fill(const struct bench_case *c, const struct bench_baseline *
 int bench_memory(const struct bench_case *c, const struct bench_baseline *baseline,
 		 struct bench_sample *sample)
 {
-	unsigned int i, n = clamp(BENCH_MEMORY_BYTES / (16 * c->max), 8u, BENCH_MEMORY_TABLES);
+	unsigned int most = baseline->open ? BENCH_MEMORY_WINDOWS : BENCH_MEMORY_TABLES;
+	unsigned int i, n = clamp(BENCH_MEMORY_BYTES / (16 * c->max), 8u, most);
 	struct bench_req *reqs;
 	int err = -ENOMEM;
 	void **tables;
