@@ -108,6 +108,7 @@ extern const struct bench_baseline bench_window_mid;
 extern const struct bench_baseline bench_window_reserve;
 extern const struct bench_baseline bench_window_cifs;
 extern const struct bench_baseline bench_window_xarray;
+extern const struct bench_baseline bench_window_xairq;
 extern const struct bench_baseline bench_window_rht;
 
 /**

@@ -24,12 +24,29 @@ COLOURS = {
     "rhashtable": "#7f2704", "cifs_smb1": "#d94801", "cifs_smb2": "#f16913",
     "spinlock": "#fd8d3c", "spinlock_irqsave": "#fdbe85",
 }
+# The window and its baselines, which are in no plot
+WINDOW = ("window_floor", "midwindow", "midwindow_reserve",
+          "window_cifs", "window_xarray", "window_xarray_irqsave", "window_rhashtable")
 
 # The order of retirement that a table without an order in its name has
 MAIN_ORDER = {"st": "random", "mt": "random", "pc": "fifo"}
+WINDOW_ORDER = {"window_st": "random", "window_mt": "random", "window_pc": "fifo",
+                "window_old": "random", "window_charge": "random", "window_spare": "random"}
 TITLES = {"st": "One thread associates, maps and dissociates",
           "mt": "Two threads associate, map and dissociate in one table",
-          "pc": "One thread associates, another maps and dissociates"}
+          "pc": "One thread associates, another maps and dissociates",
+          "window_st": "ST", "window_mt": "MT", "window_pc": "PC",
+          "window_old": "ST, beside an old request", "window_charge": "ST, CreditCharge 16",
+          "window_spare": "ST, 512 spare credits"}
+# Times as fast as each baseline: limit, test, requests in flight (least, most)
+WINDOW_FASTER = {
+    "window_cifs": (
+        (1.5, "window_st", 1, 50), (10, "window_st", 512), (2, "window_mt", 1, 1),
+        (4, "window_mt", 50, 50), (10, "window_mt", 512), (1.05, "window_pc", 1, 1),
+        (2, "window_pc", 50)),
+    "window_xarray_irqsave": ((1.25, "window_st", 50), (2, "window_mt"), (2, "window_pc")),
+    "window_rhashtable": ((1.05, "window_st"), (1, "window_mt"), (1.4, "window_pc")),
+}
 OTHER_ALLOCATORS = ("xa_alloc_cyclic", "xa_alloc", "idr_cyclic", "9p", "ida", "sbitmap_queue")
 
 
@@ -80,7 +97,7 @@ def table(results, test, order, scale=1):
     sizes = results.sizes(test, order)
     if sizes:
         yield ["baseline"] + [depth_name(size) for size in sizes]
-    for baseline in COLOURS:
+    for baseline in (*COLOURS, *WINDOW):
         values = [results.get(test, order, baseline, size) for size in sizes]
         if any(value is not None for value in values):
             yield [baseline] + ["" if value is None else
@@ -96,6 +113,17 @@ def lookup_table(results):
             yield header[:1] + ["lookup"] + header[1:]
         for row in rows:
             yield row[:1] + [kind] + row[1:]
+
+
+def window_table(results, to=None):
+    """A row for each case, in ns a cycle or as multiples of the time of @to"""
+    yield ["test", "order", "in flight", *WINDOW]
+    for test, order, size in results.cells(WINDOW_ORDER):
+        values = [results.get(test, order, baseline, size) for baseline in WINDOW]
+        unit = results.get(test, order, to, size) if to else 1000
+        if unit:
+            yield [TITLES[test], order, str(size[1])] + [
+                "" if value is None else f"{value / unit:.{2 if to else 1}f}" for value in values]
 
 
 def before_table(results):
@@ -132,15 +160,32 @@ class Targets:
         self.rows.append([text, f"{'>=' if least else '<='} {limit:g}", f"{value:.4g}",
                           "met" if met else "MISSED", f"{floor:.4g}" if floor else "-", where])
 
-    def ratios(self, text, limit, cells, to, floor="floor_full"):
-        """The time of midatlas as a multiple of that of @to"""
+    def ratios(self, text, limit, cells, to, floor="floor_full", of="midatlas"):
+        """The time of @of as a multiple of that of @to"""
         self.add(text, limit, [
-            (self.results.ratio(*cell, "midatlas", to), self.results.ratio(*cell, floor, to),
+            (self.results.ratio(*cell, of, to), self.results.ratio(*cell, floor, to),
              f"{cell[0]} {cell[1]}, {depth_name(cell[2])}") for cell in cells])
 
-    def sizes(self, text, limit, test, value, least=False):
-        """@value of each size at which midatlas has a result"""
-        values = self.results.value.get((test, "random", "midatlas"), {})
+    def faster(self, text, limit, cells, than):
+        """The time of @than as a multiple of that of midwindow"""
+        self.add(text, limit, [
+            (self.results.ratio(*cell, than, "midwindow"),
+             self.results.ratio(*cell, than, "window_floor"),
+             f"{cell[0]} {cell[1]}, {depth_name(cell[2])}") for cell in cells], least=True)
+
+    def variant(self, text, limit, test):
+        """The time of midwindow in @test as a multiple of that in window_st"""
+        def ratio(order, size, baseline):
+            a, b = (self.results.get(t, order, baseline, size) for t in (test, "window_st"))
+            return a / b if a and b else None
+
+        self.add(text, limit, [
+            (ratio(order, size, "midwindow"), ratio(order, size, "window_floor"),
+             f"{order}, {depth_name(size)}") for _, order, size in self.results.cells([test])])
+
+    def sizes(self, text, limit, test, value, least=False, of="midatlas"):
+        """@value of each size at which @of has a result"""
+        values = self.results.value.get((test, "random", of), {})
         self.add(text, limit, [(value(size, got), None, depth_name(size))
                                for size, got in values.items()], least)
 
@@ -190,6 +235,42 @@ def targets_alone(targets, results):
     ahead(targets, results, main, ", PC in order from 50 in flight")
 
 
+def targets_of_window(targets, results):
+    """What the window must reach beside its baselines"""
+    def cells(test, least=1, most=None):
+        return [cell for cell in results.cells(
+            [test], lambda size: least <= size[1] <= (most or size[1]))
+            if cell[1] == WINDOW_ORDER[test]]
+
+    def case(test, least=1, most=None):
+        number = (f", {least} to {most} in flight" if most and most > least else
+                  f", {least} in flight" if most else
+                  f", from {least} in flight" if least > 1 else "")
+        return f"window, {TITLES[test]}{number}"
+
+    for limit, *where in ((1.8, "window_st", 1, 512), (2.5, "window_st", 8192, 8192),
+                          (2.2, "window_mt"), (1.1, "window_pc", 50)):
+        targets.ratios(f"{case(*where)}: time, times window_floor", limit, cells(*where),
+                       "window_floor", of="midwindow", floor="window_floor")
+    for than, limits in WINDOW_FASTER.items():
+        for limit, *where in limits:
+            targets.faster(f"{case(*where)}: times as fast as {than}", limit, cells(*where), than)
+    targets.variant("window, ST: beside an old request, times without", 1.1, "window_old")
+    targets.variant("window, ST: CreditCharge 16, times 1", 1.3, "window_charge")
+    targets.variant("window, ST: 512 spare credits, times none", 1.1, "window_spare")
+    for limit, test in ((1.5, "window_st"), (2, "window_mt")):
+        targets.ratios(f"window, {TITLES[test]}: reserve + associate, times begin", limit,
+                       cells(test), "midwindow", of="midwindow_reserve", floor=None)
+    targets.sizes("window: slab allocations", 0, "window_allocations", lambda size, got: got,
+                  of="midwindow")
+    targets.sizes("memory of a new window, bytes", 8192, "window_memory",
+                  lambda size, got: got if size == (1, 1) else None, of="midwindow")
+    # Three quarters of a table are used, and its size is a power of two.
+    targets.sizes("memory of a window, times (8 KiB + 64 bytes a slot)", 1.0, "window_memory",
+                  lambda size, got: got / (8192 + 64 * slots([-(-4 * size[0] // 3)])),
+                  of="midwindow")
+
+
 def slots(size):
     """The slots of an atlas for @size: a power of two"""
     return 1 << (size[0] - 1).bit_length()
@@ -209,6 +290,7 @@ def judge(results, cpus):
                   lambda size, got: got if size == (50, 50) else None)
     targets.sizes("exactly full: failed associates", 0, "full", lambda size, got: got)
     targets.sizes("one MID free: failed associates", 0, "one_free", lambda size, got: got)
+    targets_of_window(targets, results)
     return targets
 
 
@@ -265,12 +347,18 @@ def main():
     tables["memory of a table, bytes"] = "memory", table(results, "memory", "random")
     tables["reuse: fewest associates between two uses of an id (0: none came back)"] = (
         "reuse", table(results, "reuse", "random"))
+    tables["window, ns a cycle"] = "window", window_table(results)
+    tables["window, times midwindow"] = "window-ratios", window_table(results, "midwindow")
+    tables["window: slab allocations of a task"] = (
+        "window-allocations", table(results, "window_allocations", "random"))
+    tables["memory of a window, bytes"] = (
+        "window-memory", table(results, "window_memory", "random"))
     tables["new/before, worst first"] = "before", before_table(results)
 
     text = [setup]
     for title, (name, rows) in tables.items():
         rows = list(rows)
-        if rows:
+        if len(rows) > 1:
             with open(out / f"{name}.csv", "w", newline="") as file:
                 csv.writer(file, lineterminator="\n").writerows(rows)
             text += [title, *aligned(rows), ""]
