@@ -2,10 +2,9 @@
 /*
  * Baselines of the window: 64-bit ids in sequence, within the credits of a server
  *
- * The functions of such a baseline, beside create and destroy:
+ * Such a baseline has create, map and destroy, and instead of associate and dissociate:
  *
  *	int begin(void *table, unsigned int charge, struct bench_req *req, u64 *id);
- *	struct bench_req *map(void *table, u32 id);
  *	void grant(void *table, unsigned int credits);
  *	struct bench_req *claim(void *table, u32 id, struct bench_req *found);
  *
@@ -31,6 +30,30 @@ struct bench_window {
 	unsigned int shift;
 };
 
+typedef int bench_begin_fn(void *table, unsigned int charge, struct bench_req *req, u64 *id);
+typedef void bench_grant_fn(void *table, unsigned int credits);
+
+/* The first request has the only credit, and the server's reply grants more. */
+static inline int bench_window_open(struct bench_window *window, unsigned int charge,
+				    unsigned int credits, bench_begin_fn begin,
+				    bench_map_fn map, bench_grant_fn grant,
+				    bench_dissociate_fn claim)
+{
+	struct bench_req first = {};
+	u64 id;
+	int err;
+
+	window->charge = charge;
+	window->shift = ilog2(charge);
+	err = begin(window, 1, &first, &id);
+	if (err)
+		return err;
+	if (map(window, id) != &first)
+		return -EBADMSG;
+	grant(window, credits);
+	return claim(window, id, &first) == &first ? 0 : -EBADMSG;
+}
+
 /* BENCH_WINDOW(prefix, name, other members...): as BENCH_BASELINE() */
 #define BENCH_WINDOW(_pre, _name, ...)						\
 static int _pre##_associate(void *table, struct bench_req *req, u32 *id)	\
@@ -52,25 +75,12 @@ static struct bench_req *_pre##_dissociate(void *table, u32 id,			\
 	return _pre##_claim(table, id, found);					\
 }										\
 										\
-/* The first request has the only credit, and the server's reply grants more. */	\
 static int _pre##_open(void *table, unsigned int charge, unsigned int credits)	\
 {										\
-	struct bench_window *window = table;					\
-	struct bench_req first = {};						\
-	u64 mid;								\
-	int err;								\
-										\
-	window->charge = charge;						\
-	window->shift = ilog2(charge);						\
-	err = _pre##_begin(table, 1, &first, &mid);				\
-	if (err)								\
-		return err;							\
-	if (_pre##_map(table, mid) != &first)					\
-		return -EBADMSG;						\
-	_pre##_grant(table, credits);						\
-	return _pre##_claim(table, mid, &first) == &first ? 0 : -EBADMSG;	\
+	return bench_window_open(table, charge, credits, _pre##_begin,		\
+				 _pre##_map, _pre##_grant, _pre##_claim);	\
 }										\
 										\
-BENCH_BASELINE(_pre, _name, .open = _pre##_open, ##__VA_ARGS__)
+BENCH_BASELINE(_pre, _name, .open = _pre##_open, __VA_ARGS__)
 
 #endif /* _MIDATLAS_BENCH_WINDOW_H */

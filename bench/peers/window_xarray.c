@@ -64,7 +64,15 @@ static struct bench_req *window_xarray_claim(void *table, u32 id, struct bench_r
 
 BENCH_WINDOW(window_xarray, "window_xarray");
 
-#define window_xairq_create	window_xarray_create
+static void *window_xairq_create(unsigned int max)
+{
+	struct xarray_table *t = window_xarray_create(max);
+
+	if (!IS_ERR(t))
+		xa_init_flags(&t->xa, XA_FLAGS_LOCK_IRQ);
+	return t;
+}
+
 #define window_xairq_destroy	window_xarray_destroy
 #define window_xairq_map	window_xarray_map
 #define window_xairq_grant	window_xarray_grant
