@@ -7,7 +7,7 @@
  * BENCH_BASELINE() line, which compiles the loops of loop.h around them. The measured
  * loops call the baseline directly, so this interface costs nothing.
  *
- * A baseline of the window gives 64-bit ids within the server's credits. Its file has six
+ * A baseline of the window gives 64-bit ids within a server's credits. Its file has six
  * functions and a BENCH_WINDOW() line, see window.h.
  */
 #ifndef _MIDATLAS_BENCH_H

@@ -3,8 +3,9 @@
  * cifs of 7.3 for SMB2, with its credits: wait_for_free_credits(), smb2_get_next_mid() once
  * for each id, __smb2_find_mid() with a reference, dequeue_mid(), smb2_add_credits()
  *
- * Left out are the messages, the credits kept back for compounds, echoes and oplock breaks,
- * and the second trip to the list in delete_mid(), which only synchronous requests make.
+ * Left out are the messages, the number of the connection, the credits kept back for
+ * compounds, echoes and oplock breaks, and the second trip to the list in delete_mid(), which
+ * only synchronous requests make.
  */
 #include <linux/err.h>
 #include <linux/refcount.h>
