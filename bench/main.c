@@ -230,7 +230,7 @@ static bool bench_applies(const struct bench_test *test, const struct bench_base
 		return false;
 	if (test->window != !!baseline->open)
 		return false;
-	/* That would take minutes. */
+	/* A slow baseline would take minutes. */
 	if (test->old && baseline->deepest)
 		return false;
 	if (baseline->lookup_only)

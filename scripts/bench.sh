@@ -58,7 +58,7 @@ atlas_phases() {
 # The same for the window. Each case is in one line, beside those that it is compared with.
 window_phases() {
 	local variants=window_old,window_charge,window_spare some=64/50 rest=64/1,512/512,8192/8192
-	local ms=3 orders=random pc=fifo others=1000000
+	local ms=3 orders=random pc=fifo others=100000
 
 	if [ "$mode" = smoke ]; then
 		echo "tests=window_st,window_mt,window_pc,$variants,window_allocations,window_memory orders=all rounds=1 repeats=0 ms=1 others=10000 sizes=64/50"
@@ -68,9 +68,8 @@ window_phases() {
 		some=64/50,512/512 rest=64/1,8192/8192 ms=10 pc=all others=10000000
 	fi
 	[ -z "$only" ] || orders=all pc=all
-	echo "tests=window_st,$variants orders=$orders ms=$ms others=$others sizes=$some"
-	echo "tests=window_st orders=$orders ms=$ms sizes=$rest"
-	echo "tests=window_mt orders=$orders ms=$ms sizes=$some,$rest"
+	echo "tests=window_st,window_mt,$variants orders=$orders ms=$ms others=$others sizes=$some"
+	echo "tests=window_st,window_mt orders=$orders ms=$ms sizes=$rest"
 	echo "tests=window_pc orders=$pc ms=$ms sizes=$some,$rest"
 	echo "tests=window_allocations,window_memory rounds=3 sizes=1/1,64/50,512/512,8192/8192 baselines=midwindow,midwindow_reserve,window_floor,window_xarray"
 }
