@@ -375,10 +375,11 @@ static void associate(struct op *op, int c, gfp_t gfp, unsigned long timeout)
 	if (op->kind == 'p') {
 		now.urgent |= 1u << c;
 		err = mid_atlas_associate_urgent(now.atlas, ctx_of(c), &now.mid[c], gfp);
-	} else if (op->kind == 'w' || op->kind == 'v')
+	} else if (op->kind == 'w' || op->kind == 'v') {
 		err = mid_atlas_associate_wait(now.atlas, ctx_of(c), &now.mid[c], gfp, timeout);
-	else
+	} else {
 		err = mid_atlas_associate(now.atlas, ctx_of(c), &now.mid[c], gfp);
+	}
 	switch (err) {
 	case 0:
 		now.has_mid |= 1u << c;
