@@ -54,7 +54,7 @@ build_client() {
 
 	symvers=$(compgen -G "$work/dkms/$id/$1/*/Module.symvers") || die "dkms has kept no Module.symvers for Linux $1"
 	mkdir -p "$work/include" "$work/client-$1"
-	cp "$top/midatlas.h" "$work/include/"
+	cp "$top"/mid{atlas,window}.h "$work/include/"
 	cp "$top"/samples/*.[ch] "$top/samples/Kbuild" "$work/client-$1/"
 	make -C "$build" M="$work/client-$1" KCFLAGS="-I$work/include" KBUILD_EXTRA_SYMBOLS="$symvers" modules \
 		>"$work/client-$1.log" 2>&1 || { cat "$work/client-$1.log" >&2; die "the client does not build for Linux $1"; }
