@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# mutants.sh [WORD...]: applies the mutants of tests/mutants/atlas.mut (or those with a WORD
+# mutants.sh [WORD...]: applies the mutants of tests/mutants/*.mut (or those with a WORD
 # in their names) to a copy of the tree, one at a time, and runs the test that must catch
 # each; see tests/mutants/README. BY="model litmus" runs only the mutants that these catch.
 # mutants.sh --dry-run: only checks that each mutant applies.
@@ -77,7 +77,7 @@ try() {
 }
 
 need python3:python3
-mutate "$top" || die "bring tests/mutants/atlas.mut up to date"
+mutate "$top" || die "bring tests/mutants/*.mut up to date"
 [ "${1:-}" != --dry-run ] || exit 0
 
 workdir mutants

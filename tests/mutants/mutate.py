@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Reads the mutants of atlas.mut and puts them into the atlas' sources; see README.
+"""Reads the mutants of *.mut and puts them into the sources of atlas and window; see README.
 
 mutate.py TREE                   checks that each mutant applies
 mutate.py TREE list [WORD...]    prints the names of all mutants, or of those with a WORD
@@ -93,7 +93,8 @@ def mutate(sources, mutant):
 
 def main():
     tree, command, *words = sys.argv[1:] + ['check'] * (len(sys.argv) == 2)
-    mutants = read_mutants(os.path.join(os.path.dirname(__file__), 'atlas.mut'))
+    here = os.path.dirname(__file__)
+    mutants = [m for name in ('atlas.mut', 'window.mut') for m in read_mutants(os.path.join(here, name))]
     if command == 'list':
         print(*[m['mutant'] for m in mutants if not words or any(w in m['mutant'] for w in words)], sep='\n')
         return
@@ -102,7 +103,7 @@ def main():
     if command == 'show':
         print(mutants[0].get(words[1]) or '\n'.join(sorted({b[0] for b in mutants[0]['blocks']})))
         return
-    names = [n for p in ('midatlas.c', 'mid*.h', 'atlas/*.h') for n in sorted(glob.glob(p, root_dir=tree))]
+    names = [n for p in ('mid*.[ch]', 'atlas/*.h', 'window/*.h') for n in sorted(glob.glob(p, root_dir=tree))]
     sources = {name: open(os.path.join(tree, name), encoding='utf-8').read() for name in names}
     results = [mutate(sources, m) for m in mutants]
     errors = [error for _, error in results if error]
