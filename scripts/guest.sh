@@ -3,7 +3,7 @@
 #
 # guest.sh TEST: runs tests/guest/TEST.sh in a UML guest, or with the kernel of $CONFIG.
 #
-#	stress     OPERATIONS calls of the atlas, from many threads
+#	stress     OPERATIONS calls of the atlas and of the window, from many threads
 #	faults     fault injection: each allocation, each wait (signals), unload at any
 #	           moment, a connection cut at each byte; FAULTS=signals,cuts takes some
 #	observe    tracepoints, debugfs and midatlas-top; debugfs is read for READ_FOR
@@ -44,7 +44,7 @@ boot "$kernel" "$work" "$test.sh" "${arguments[@]}"
 
 log=$work/console.log
 case $test in
-stress) say "$(sed -n 's/.* midatlas_stress: \(.* wrong\).*/\1/p' "$log")" ;;
+stress) say "$(sed -n 's/.* mid[a-z]*_stress: \(.* wrong\).*/\1/p' "$log" | paste -sd ';')" ;;
 observe) say "$(sed -n 's/^@ \(.* readings,.*\)/\1/p' "$log")" ;;
 faults)
 	! grep 'smbecho: .* unaccounted [^0]' "$log" >&2 || die "requests are unaccounted for"
