@@ -438,6 +438,8 @@ int mid_window_reserve(struct mid_window *w, unsigned int min, unsigned int max,
 		return -EINVAL;
 	might_sleep_if(timeout);
 
+	/* A destroy may not see us wait yet: then it frees after this. */
+	rcu_read_lock();
 	raw_spin_lock_irqsave(&w->lock, irq_flags);
 	waiter.want.epoch = w->epoch;
 	n = mid_window_pick_now(w, &waiter.want, &first);
@@ -452,6 +454,7 @@ int mid_window_reserve(struct mid_window *w, unsigned int min, unsigned int max,
 		mid_waiter_enqueue(w, &waiter);
 	}
 	raw_spin_unlock_irqrestore(&w->lock, irq_flags);
+	rcu_read_unlock();
 	if (n != -EAGAIN || !timeout)
 		return min(n, 0);
 
@@ -1127,6 +1130,7 @@ bool mid_window_abandon(struct mid_window *w, const struct mid_tag *tag, void *c
 		return false;
 	quarantine = min(quarantine, MID_MAX_QUARANTINE);
 
+	rcu_read_lock();
 	raw_spin_lock_irqsave(&w->lock, flags);
 	/* Under the lock no other request takes the entry. */
 	e = mid_window_find(w, tag->epoch, tag->id, &word);
@@ -1136,6 +1140,7 @@ bool mid_window_abandon(struct mid_window *w, const struct mid_tag *tag, void *c
 	/* One that was forgotten has made room. */
 	if (ours)
 		mid_window_serve(w);
+	rcu_read_unlock();
 	return ours;
 }
 EXPORT_SYMBOL_GPL(mid_window_abandon);
@@ -1252,8 +1257,10 @@ static unsigned int mid_window_sweep(struct mid_window *w, struct mid_sweep *swe
 	list_for_each_entry_safe(e, next, &sweep->claimed, node) {
 		ctx = e->slot.ctx;
 		id = e->id;
+		rcu_read_lock();
 		mid_slot_free(&e->slot, atomic64_read(&e->slot.word));
 		mid_window_freed(w);
+		rcu_read_unlock();
 		if (fn)
 			fn(ctx, id, sweep->arg);
 		n++;
