@@ -119,7 +119,9 @@
 #include "midslot.h"
 #include "midwindow.h"
 
+#ifndef MID_LEAST_ABANDONED	/* the model has a smaller one */
 #define MID_LEAST_ABANDONED	16
+#endif
 #define MID_MOST_INSIDE		128u	/* CreditCharge of 8 MiB, the most that servers allow */
 #define MID_MAX_QUARANTINE	BIT(30)	/* jiffies */
 

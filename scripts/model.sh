@@ -23,10 +23,10 @@ explore() {
 	die "$(sed -n 's/^BROKEN: //p' "$work/log")"
 }
 
-build_model "$source"
+build_model atlas "$source"
 explore "$@"
 # Where a table of all MIDs is small enough for the model
-build_model "$source" -DMID_BITS=3
+build_model atlas "$source" -DMID_BITS=3
 explore "$@"
 user_build gcc time -DALONE -Wl,--wrap=model_cpu "$top"/tests/model/time.c "$top"/tests/fuzz/kernel.c "$source"
 "$work/time" || die "ages or counts are wrong after 2^32 jiffies"

@@ -36,9 +36,10 @@ user_build() {
 		{ cat "$work/$output.log" >&2; die "$output does not build"; }
 }
 
-# build_model SOURCE [ARGUMENT...]: builds $work/model with SOURCE as midatlas.c
+# build_model TEST SOURCE [ARGUMENT...]: builds $work/model, which tests/model/TEST.c checks,
+# with SOURCE as midatlas.c or midwindow.c
 build_model() {
-	user_headers kernel.h "$1" "${including[@]}"
+	user_headers kernel.h "$2" "${including[@]}"
 	user_build gcc model -no-pie -Wl,-z,now -fno-stack-protector -fcf-protection=none \
-		"${@:2}" "$1" "$top"/tests/model/{explore,atlas}.c
+		"${@:3}" "$2" "$top"/tests/model/{explore,"$1"}.c
 }

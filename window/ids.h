@@ -67,7 +67,9 @@
 #define _MIDWINDOW_IDS_H
 
 /* The ids that the rings cover; a power of two */
+#ifndef MID_IDS_SPREAD	/* the model has a smaller one */
 #define MID_IDS_SPREAD		(2 * MID_WINDOW_MAX_SPAN)
+#endif
 
 #define MID_CREDITS_SLOW	BIT_ULL(31)
 #define MID_CREDITS_MASK	(MID_CREDITS_SLOW - 1)

@@ -62,7 +62,9 @@
 #ifndef _MIDWINDOW_PLACE_H
 #define _MIDWINDOW_PLACE_H
 
+#ifndef MID_FIRST_BITS	/* the model has a smaller one */
 #define MID_FIRST_BITS		5
+#endif
 #define MID_GROW_BITS		2
 #define MID_MAX_BITS		17	/* has room for MID_WINDOW_MAX_SLOTS */
 

@@ -246,6 +246,9 @@ void complete(struct completion *c)
 		c->done++;
 }
 
+void complete_all(struct completion *c) { c->done = UINT_MAX; }
+bool completion_done(struct completion *c) { return c->done; }
+
 /* Returns the rest of @timeout, 0 after a timeout, or -ERESTARTSYS. */
 static long wait_for(struct completion *c, unsigned long timeout, bool killable)
 {

@@ -823,7 +823,7 @@ static void check_room(unsigned int max)
 /* The flags that midatlas.c sets and clears: the mode */
 static const atomic_t *flags;
 
-void model_flags(const atomic_t *v)
+void model_flags(const void *v)
 {
 	flags = v;
 }

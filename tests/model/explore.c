@@ -590,6 +590,18 @@ void complete(struct completion *c)
 	c->done++;
 }
 
+void complete_all(struct completion *c)
+{
+	shared(c, __func__, 0);
+	c->done = UINT_MAX;
+}
+
+bool completion_done(struct completion *c)
+{
+	shared(c, __func__, 0);
+	return c->done;
+}
+
 static enum outcome wait_for(struct completion *c, bool timed, bool killable)
 {
 	enum outcome outcome = GO;
@@ -606,7 +618,7 @@ static enum outcome wait_for(struct completion *c, bool timed, bool killable)
 		outcome = stop(WAITS_COMPLETION, c);
 		check_access(c);
 	}
-	if (outcome == GO)
+	if (outcome == GO && c->done != UINT_MAX)	/* complete_all() */
 		c->done--;
 	return outcome;
 }

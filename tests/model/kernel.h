@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The kernel that midatlas.c sees in user space
+ * The kernel that midatlas.c and midwindow.c see in user space
  *
  * What has no state comes from the kernel's own tools/include.  The rest is here,
  * sequentially consistent, and says shared() before each access to what others
@@ -29,7 +29,9 @@
 #include <linux/hash.h>
 #include <linux/kernel.h>
 #include <linux/list.h>
+#include <linux/list_sort.h>
 #include <linux/log2.h>
+#include <linux/math.h>
 #include <linux/overflow.h>
 #include <linux/rbtree.h>
 
@@ -103,6 +105,13 @@ void __attribute__((noreturn, format(printf, 1, 2))) broken(const char *fmt, ...
 #define IS_ENABLED(option)	0
 #define order_base_2(n)		((n) > 1 ? ilog2((n) - 1) + 1 : 0)
 
+/* As in the kernel, constants of another type are fine. */
+#undef min
+#undef max
+#undef min_t
+#define min(a, b)	({ __auto_type a_ = (a); __auto_type b_ = (b); a_ < b_ ? a_ : b_; })
+#define max(a, b)	({ __auto_type a_ = (a); __auto_type b_ = (b); a_ > b_ ? a_ : b_; })
+#define min_t(type, a, b)	({ type a_ = (a); type b_ = (b); a_ < b_ ? a_ : b_; })
 #undef clamp
 #define clamp(v, lo, hi)						\
 	min((__typeof__(v))max((__typeof__(v))(v), (__typeof__(v))(lo)), \
@@ -155,6 +164,11 @@ typedef struct { s64 counter; } atomic64_t;
 #define atomic64_set_release		atomic_set
 #define atomic64_try_cmpxchg		atomic_try_cmpxchg
 #define atomic64_inc			atomic_inc
+#define atomic64_add(n, v)		((void)atomic_fetch_add(n, v))
+#define atomic64_add_return(n, v)	(atomic_fetch_add(n, v) + (n))
+#define atomic64_or			atomic_or
+#define atomic64_andnot			atomic_andnot
+#define atomic64_xchg(v, n)		xchg(&(v)->counter, n)
 
 #undef test_bit
 #undef set_bit
@@ -193,6 +207,7 @@ extern unsigned long jiffies;
 #define MAX_SCHEDULE_TIMEOUT	LONG_MAX
 
 void might_sleep(void);
+#define might_sleep_if(c)	do { if (c) might_sleep(); } while (0)
 u64 get_random_u64(void);
 
 /*
@@ -200,6 +215,7 @@ u64 get_random_u64(void);
  */
 
 #define __GFP_NOWARN	0u
+#define __GFP_NORETRY	0u
 #define gfpflags_allow_blocking(gfp)	((gfp) == GFP_KERNEL)
 #define might_alloc(gfp)	do { if (gfpflags_allow_blocking(gfp)) might_sleep(); } while (0)
 
@@ -272,6 +288,8 @@ struct completion { unsigned int done; };
 
 void init_completion(struct completion *c);
 void complete(struct completion *c);
+void complete_all(struct completion *c);
+bool completion_done(struct completion *c);
 void wait_for_completion(struct completion *c);
 unsigned long wait_for_completion_timeout(struct completion *c, unsigned long timeout);
 long wait_for_completion_killable_timeout(struct completion *c, unsigned long timeout);
@@ -300,7 +318,7 @@ void cancel_delayed_work_sync(struct delayed_work *w);
 #define model_event(...)	do { } while (0)
 #define model_traces()		false
 #else
-void model_flags(const atomic_t *v);
+void model_flags(const void *v);
 void model_event(const char *event, ...);
 bool model_traces(void);
 #endif
