@@ -1,14 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# model.sh [WORD]: model-checks midatlas.c: runs all interleavings of each scenario, or of
-# those whose name contains WORD; see tests/model/README. SOURCE=FILE replaces midatlas.c,
-# LIMIT is the time limit in seconds.
+# model.sh [WORD]: model-checks midatlas.c and midwindow.c: runs all interleavings of each
+# scenario, or of those whose name contains WORD; see tests/model/README. SOURCE=FILE replaces
+# midatlas.c, WINDOW=FILE midwindow.c; LIMIT is the time limit of each binary in seconds.
 
 . "$(dirname "$0")/lib.sh"
 . "$top/scripts/user.sh"
 
 source=$(realpath "${SOURCE:-$top/midatlas.c}")
+window=$(realpath "${WINDOW:-$top/midwindow.c}")
 
 [ "$(uname -m)" = x86_64 ] || die "the model switches threads on x86_64 only"
 need gcc:gcc /usr/include/stdlib.h:libc6-dev
@@ -27,6 +28,10 @@ build_model atlas "$source"
 explore "$@"
 # Where a table of all MIDs is small enough for the model
 build_model atlas "$source" -DMID_BITS=3
+explore "$@"
+# A window that grows from 4 entries to 16, and whose rings have two words
+build_model window "$window" -Wno-maybe-uninitialized -DMID_FIRST_BITS=2 -DMID_IDS_SPREAD=128 -DMID_LEAST_ABANDONED=1 \
+	"$tools"/lib/{rbtree,bitmap,hweight,list_sort,vsprintf}.c
 explore "$@"
 user_build gcc time -DALONE -Wl,--wrap=model_cpu "$top"/tests/model/time.c "$top"/tests/fuzz/kernel.c "$source"
 "$work/time" || die "ages or counts are wrong after 2^32 jiffies"
