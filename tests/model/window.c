@@ -53,6 +53,8 @@ struct op {
 	int c, n;		/* its contexts, or its context and its charge */
 	int span;
 	unsigned int min, max;	/* ids that it is to get */
+	unsigned int kept;	/* ids that were set aside all the time */
+	u32 wait_epoch;		/* in which it was seen to wait, or 0 */
 	struct mid_tag tag;	/* the id that it is called with */
 	u32 epoch;		/* at the begin */
 	u32 seen;		/* the contexts that this id had since the begin */
@@ -95,7 +97,8 @@ static struct {
 	unsigned int least[EPOCHS];	/* by all that have ended */
 	u32 resumed;			/* epochs that are open to all, maybe */
 	u32 open;			/* epochs that are open to all, surely */
-	unsigned int aside;		/* the most that was set aside */
+	unsigned int aside;		/* the most that may be set aside */
+	unsigned int kept;		/* the least */
 	unsigned int slots;		/* room from the start */
 	unsigned int strays;		/* replies without a request */
 	unsigned int blocks;		/* pieces of memory of a window with one table */
@@ -264,6 +267,7 @@ static void acquire(struct op *op, u32 epoch, u64 first, unsigned int n)
 {
 	u32 waiting = waiting_in_vain() & op->waited;
 	struct op *other;
+	struct ids there;
 	unsigned int run;
 	bool new = true;
 	u64 id;
@@ -279,6 +283,13 @@ static void acquire(struct op *op, u32 epoch, u64 first, unsigned int n)
 		broken("%u ids instead of %u to %u", n, op->min, op->max);
 	if (first + n > now.most[epoch])
 		broken("id %llu was not granted", (unsigned long long)first + n - 1);
+	if (is_urgent(op) && op->wait_epoch && op->wait_epoch != epoch)
+		broken("an urgent reserve of epoch %u got ids of epoch %u", op->wait_epoch, epoch);
+	if (begins(op) && op->kept) {
+		there = available(epoch, now.most[epoch]);
+		if (count_ids(&there) < n + op->kept)
+			broken("ids that were set aside were handed out");
+	}
 	if (epoch == op->epoch) {
 		if (lowest_run(&op->avail, op->min) < first)
 			broken("id %llu, and lower ones were available",
@@ -481,6 +492,9 @@ static void note(int thread)
 		op->crowded |= is_crowded(thread);
 	if (!wants_ids(op))
 		return;
+	op->kept = min(op->kept, now.kept);
+	if (may_wait(op) && waits_in_vain(thread) && !op->wait_epoch)
+		op->wait_epoch = now.epoch;
 	op->dead |= is_dead(thread);
 	op->crowded |= is_crowded(thread);
 	op->scarce |= is_scarce(thread);
@@ -541,6 +555,7 @@ static struct op *begin(int thread, const struct op *new)
 	op->noted = now.noted;
 	op->given = now.given;
 	op->waited = waiting_in_vain();
+	op->kept = now.kept;
 	op->late = now.closed;
 	memset(&op->avail, 0xff, sizeof(op->avail));
 	for (i = 0; i < MODEL_THREADS; i++)
@@ -910,7 +925,7 @@ static void reset(void)
 
 	new = mid_window_reset(now.w, taken_one, &last);
 	look();
-	if (new != old + 1 || now.epoch < new)
+	if (new <= old || now.epoch < new)
 		broken("from epoch %u to %u", old, new);
 	now.my_epoch[current_thread()] = new;
 }
@@ -923,6 +938,16 @@ static void resume(void)
 		now.resumed |= 1u << epoch;
 	mid_window_resume(now.w, epoch);
 	now.open |= now.resumed & 1u << epoch;
+}
+
+static void set_aside(unsigned int n)
+{
+	now.aside = max(now.aside, n);
+	now.kept = min(now.kept, n);
+	if (mid_window_set_aside(now.w, n))
+		broken("no ids can be set aside");
+	now.aside = n;
+	now.kept = n;
 }
 
 static void shut(void)
@@ -949,14 +974,30 @@ static void drain(const struct op *op)
 		broken("nothing should be in use");
 }
 
-/* Only lookups, and tasks that wait in reserve, may be under way. */
+/*
+ * Whether the owner of a request knows that it has ended: another caller has claimed what @op
+ * began, or a drain is over, and @op has claimed the request.
+ */
+static bool has_ended(const struct op *op)
+{
+	u32 c = 1u << op->c;
+
+	if (is(op, "bBaA"))
+		return now.taken & c;
+	return is(op, "dinqc") && now.drained && (op->kind == 'c' || op->in_flight & c);
+}
+
+/*
+ * Only lookups, tasks that wait in reserve, and the end of calls may be under way.  A task
+ * that is inside reserve may wait or not: its owner cannot tell.
+ */
 static bool may_destroy(void)
 {
 	int i;
 
 	for (i = 0; i < MODEL_WORKER; i++)
-		if (now.op[i].kind && !is(&now.op[i], "Dm") &&
-		    !(may_wait(&now.op[i]) && waits(i)))
+		if (now.op[i].kind && !is(&now.op[i], "Dm") && !may_wait(&now.op[i]) &&
+		    !has_ended(&now.op[i]))
 			return false;
 	return true;
 }
@@ -973,6 +1014,11 @@ static void destroy(void)
 
 static void check_stats(const struct mid_window_stats *stats)
 {
+	if (stats->in_use > stats->slots)
+		broken("%u requests in use, and there is room for %u", stats->in_use,
+		       stats->slots);
+	if (stats->abandoned > max(stats->slots / 4, MID_LEAST_ABANDONED))
+		broken("%u requests are in quarantine", stats->abandoned);
 	if (stats->next > stats->limit || stats->unsent > stats->next ||
 	    stats->in_use > stats->high_water || stats->abandoned > stats->in_use)
 		broken("next %llu, limit %llu, unsent %llu, %u in use, at most %u, %u abandoned",
@@ -1098,9 +1144,7 @@ static void call(struct op *op)
 		grant(op);
 		break;
 	case 'k':
-		now.aside = max(now.aside, (unsigned int)op->n);
-		if (mid_window_set_aside(now.w, op->n))
-			broken("set_aside failed");
+		set_aside(op->n);
 		break;
 	case 'R':
 		reset();

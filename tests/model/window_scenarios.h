@@ -27,6 +27,9 @@
 	{ "window: give_back, give_back, reserve", 3, "o3 r0.2 r1.2",
 	  { "y0", "y1", "r2.1.4" } },
 	{ "window: unsend below a request, reserve", 3, "o2 b0.2 b1", { "n0", "r0.1.2", "d1" } },
+	{ "window: begin, returned and granted ids", 12, "o4 b0 b1 b2 b3 n0 n2 o2",
+	  { "b4.2", "s" } },
+	{ "window: unsend, begin of more", 3, "o2 b0 b1", { "n1 b2.2", "d0" } },
 	{ "window: set_aside, begin, urgent reserve", 3, "o1", { "k1", "b0 b1", "u0" } },
 
 	/* Waiters are served. */
@@ -56,7 +59,11 @@
 	{ "window: wait, grant, the last reply", 3, "b0", { "w0", "o1 d0" } },
 	{ "window: wait, wait, grant, the last reply", 3, "b0", { "w0 y0", "w1 y1", "o1 d0" } },
 	{ "window: reserve, grant, the last reply", 3, "b0", { "r0", "o1 d0" } },
+	/* A newcomer that needs as few ids as the waiter does not get the returned one. */
+	{ "window: wait for one, begin of one, unsend", 3, "o1 b0 b1", { "v0", "b2", "n0" } },
+
 	/* Room */
+	{ "window: begin, associate with the span's room", 3, "o4 b0 b1 r0", { "B2", "a0.3" } },
 	{ "window: wait for room, claim", 3, "o3 b0 b1 b2", { "w0 a0.3", "d0" } },
 	{ "window: wait for room, give_back", 3, "o3 b0 b1 r0", { "w1", "y0" } },
 	{ "window: wait for room, abandon, late reply", 3, "o3 b0 b1 b2", { "w0", "q0 d0" } },
@@ -96,6 +103,10 @@
 
 	/* A new connection */
 	{ "window: reset, claim, begin of the same id", 3, "b0", { "R S b1", "d0", "d1" } },
+	{ "window: reset, unsend in the new connection", 3, "o2 b0 b1 n0",
+	  { "R S o1 b2 b3 n3 b4", "d1" } },
+	{ "window: reset, reset, resume", 3, "b0", { "R S b1", "R", "m0" } },
+	{ "window: reset, claims in order", 3, "o2 b0 b1 b2", { "R", "d1" } },
 	{ "window: reset, map, claim", 3, "b0", { "R", "m0 m0", "d0" } },
 	{ "window: reset, grant", 3, "b0", { "R S", "o1", "b1" } },
 	{ "window: reset, begin", 3, "o1", { "R", "b0", "m0" } },
@@ -124,6 +135,13 @@
 	{ "window: destroy, unload, map", 3, "b0", { "D Z", "m0" } },
 	{ "window: destroy, expiry, map", 3, "o1 b0 b1", { "D Z", "q0 q1", "m1" } },
 	{ "window: destroy, unload, claim", 3, "b0", { "D Z", "d0" } },
+	/* All may be over before the call is. */
+	{ "window: begin, claim, destroy", 3, "", { "b0", "d0 D Z" } },
+	{ "window: claim, drain, destroy", 3, "b0", { "d0", "t D Z" } },
+	{ "window: unsend, drain, destroy", 3, "b0", { "n0", "t D Z" } },
+	{ "window: abandon, expiry, drain, destroy", 3, "b0", { "q0", "t D Z" } },
+	{ "window: claim_if, drain, destroy", 3, "b0", { "c", "t D Z" } },
+	{ "window: associate, claim, destroy", 3, "r0", { "a0.1", "d1 D Z" } },
 	{ "window: destroy, map in the older table", 3, "o4 b0 b1 b2 b3", { "D Z", "m0" } },
 
 	/* The counts */
