@@ -73,6 +73,7 @@ void __attribute__((noreturn, format(printf, 1, 2))) broken(const char *fmt, ...
 #define smp_rmb()	barrier()
 #define smp_wmb()	barrier()
 #define smp_mb__after_atomic()	barrier()
+#define prefetchw(p)	((void)(p))
 #define smp_mb__before_atomic()	barrier()
 
 #define __rcu
