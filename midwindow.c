@@ -161,7 +161,7 @@
  * @armed: @expiry will run at the jiffy @expires
  * @expires: see @armed
  * @late: replies to a request in quarantine
- * @exhausted: calls that were refused for lack of ids or room, or had to wait
+ * @exhausted: calls that found too few ids or too little room
  * @lost: ids of unsent requests that could not be returned
  * @stale: replies to a request that is no longer in flight
  * @unknown: replies with an id that no request was sent with
@@ -445,10 +445,8 @@ int mid_window_reserve(struct mid_window *w, unsigned int min, unsigned int max,
 	raw_spin_lock_irqsave(&w->lock, irq_flags);
 	waiter.want.epoch = w->epoch;
 	n = mid_window_pick_now(w, &waiter.want, &first);
-	if (n == -ENOSPC) {
-		w->exhausted++;
+	if (n == -ENOSPC)
 		n = -EAGAIN;
-	}
 	if (n > 0) {
 		mid_ids_take_span(w, first, n, span);
 	} else if (n == -EAGAIN && timeout) {
@@ -535,7 +533,6 @@ static noinline int mid_window_grow(struct mid_window *w, struct mid_hash *seen,
 		h = NULL;
 	} else if (w->hash == seen) {
 		err = mid_window_in_use(w) ? -EAGAIN : -ENOMEM;
-		w->exhausted++;
 	}
 	raw_spin_unlock_irqrestore(&w->lock, flags);
 	mid_hash_free(h);

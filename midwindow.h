@@ -171,7 +171,7 @@ struct mid_span {
  * @stale: replies to a request that is no longer in flight, or of another epoch
  * @unknown: replies with an id that no request was sent with
  * @late: replies to a request in quarantine
- * @exhausted: calls that were refused for lack of ids or room, or had to wait
+ * @exhausted: calls that found too few ids or too little room
  * @lost: ids of unsent requests that stay used, see mid_window_unsend()
  * @oldest: for how long the oldest request has been in flight, in jiffies
  *

@@ -207,7 +207,7 @@ static int mid_window_pick_now(struct mid_window *w, const struct mid_want *want
 
 	if (err == -ENOSPC)
 		WRITE_ONCE(w->crowded, true);
-	if (err == -EAGAIN || err == -EDEADLK)
+	if (err == -EAGAIN || err == -EDEADLK || err == -ENOSPC)
 		w->exhausted++;
 	return err;
 }
