@@ -297,7 +297,7 @@ static bool write_ends(struct mid_window *w, unsigned int nr,
 
 static void no_write_fails_for_lack_of_memory(struct kunit *test)
 {
-	struct mid_tag tag[WRITEBACK_SLOTS] = {};
+	struct mid_tag *tag = test_alloc(test, WRITEBACK_SLOTS * sizeof(*tag));
 	struct mid_window *w = window_with_slots(test, WRITEBACK_SLOTS);
 	unsigned int nr, slot, failed = 0, n = PART_OF(writes);
 
@@ -312,7 +312,7 @@ static void no_write_fails_for_lack_of_memory(struct kunit *test)
 		if (nr % (n / 4 + 1) == n / 4) {
 			mid_window_resume(w, mid_window_reset(w, NULL, NULL));
 			window_grant(test, 2000);
-			memset(tag, 0, sizeof(tag));
+			memset(tag, 0, WRITEBACK_SLOTS * sizeof(*tag));
 		}
 		cond_resched();
 	}
