@@ -34,18 +34,14 @@
 
 #include "../../midwindow.h"
 #include "explore.h"
+#include "ids.h"
 
 #define CONTEXTS	10
 #define ABSENT		CONTEXTS	/* the id had none */
 #define SPANS		4
 #define EPOCHS		4		/* 1 to 3 */
-#define WORDS		4
-#define IDS		(64 * WORDS)	/* per epoch */
 #define SPREAD		MID_IDS_SPREAD
 #define QUARANTINE	100		/* jiffies */
-
-/* A set of ids of one epoch */
-struct ids { u64 word[WORDS]; };
 
 /* One operation that is under way. */
 struct op {
@@ -141,66 +137,13 @@ void *test_mid_window_alloc(size_t size, gfp_t gfp)
 	return now.fails ? NULL : model_alloc(size, gfp & ~__GFP_NORETRY);
 }
 
-/*
- * Sets of ids
- */
-
-static bool has_id(const struct ids *ids, u64 id)
-{
-	return id < IDS && ids->word[id / 64] >> id % 64 & 1;
-}
-
-static void set_id(struct ids *ids, u64 id, bool value)
-{
-	if (id >= IDS)
-		broken("id %llu is too large for the model", (unsigned long long)id);
-	ids->word[id / 64] &= ~(1ull << id % 64);
-	ids->word[id / 64] |= (u64)value << id % 64;
-}
-
-static void set_ids(struct ids *ids, u64 first, unsigned int n, bool value)
-{
-	while (n--)
-		set_id(ids, first++, value);
-}
-
-static unsigned int count_ids(const struct ids *ids)
-{
-	unsigned int i, n = 0;
-
-	for (i = 0; i < WORDS; i++)
-		n += __builtin_popcountll(ids->word[i]);
-	return n;
-}
-
-/* How many ids from @id on are in the set, at most @most */
-static unsigned int run_at(const struct ids *ids, u64 id, unsigned int most)
-{
-	unsigned int n = 0;
-
-	while (n < most && has_id(ids, id + n))
-		n++;
-	return n;
-}
-
-/* The first of the lowest @n consecutive ids of the set, or IDS */
-static u64 lowest_run(const struct ids *ids, unsigned int n)
-{
-	u64 id;
-
-	for (id = 0; id < IDS; id++)
-		if (has_id(ids, id) && run_at(ids, id, n) == n)
-			break;
-	return id;
-}
-
 /* The ids below @limit that nobody has */
 static struct ids available(u32 epoch, unsigned int limit)
 {
 	struct ids ids;
 	unsigned int i;
 
-	for (i = 0; i < WORDS; i++) {
+	for (i = 0; i < IDS_WORDS; i++) {
 		ids.word[i] = limit >= 64 * (i + 1) ? ~0ull :
 			      limit > 64 * i ? (1ull << (limit - 64 * i)) - 1 : 0;
 		ids.word[i] &= ~(now.owned[epoch].word[i] | now.transit[epoch].word[i] |
@@ -502,7 +445,7 @@ static void note(int thread)
 	for (i = 0; i < MODEL_THREADS; i++)
 		if (i != thread && takes_ids(i))
 			memset(&avail, 0, sizeof(avail));
-	for (i = 0; i < WORDS; i++)
+	for (i = 0; i < IDS_WORDS; i++)
 		op->avail.word[i] &= avail.word[i];
 	if (op->epoch != now.epoch)
 		memset(&op->avail, 0, sizeof(op->avail));
