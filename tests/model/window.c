@@ -63,6 +63,7 @@ struct op {
 	bool scarce;		/* too few ids or too little room, maybe */
 	bool crowded;		/* too little room, maybe */
 	bool dead;		/* nothing could come any more, for a moment */
+	bool idle;		/* nothing was in use, for a moment */
 	bool late;		/* a shut had returned before the begin */
 	bool disturbed;		/* its quarantine may have ended since the begin */
 };
@@ -431,15 +432,14 @@ static void note(int thread)
 		return;
 	if (is(op, "mgdixqnljJ"))
 		op->seen |= 1u << in_flight_as(&op->tag);
-	if (is(op, "aA"))
-		op->crowded |= is_crowded(thread);
+	op->crowded |= is_crowded(thread);
+	op->idle |= !(now.in_flight | left_behind() | now.quarantined);
 	if (!wants_ids(op))
 		return;
 	op->kept = min(op->kept, now.kept);
 	if (may_wait(op) && waits_in_vain(thread) && !op->wait_epoch)
 		op->wait_epoch = now.epoch;
 	op->dead |= is_dead(thread);
-	op->crowded |= is_crowded(thread);
 	op->scarce |= is_scarce(thread);
 	avail = available(now.epoch, now.least[now.epoch]);
 	for (i = 0; i < MODEL_THREADS; i++)
@@ -559,6 +559,13 @@ static void taken_one(void *ctx, u64 id, void *arg)
 	taken(c);
 }
 
+static void taken_by_reset(void *ctx, u64 id, void *arg)
+{
+	if (now.tag[number_of(ctx)].epoch == now.epoch)
+		broken("context %d is of the new connection", number_of(ctx));
+	taken_one(ctx, id, arg);
+}
+
 static void taken_odd(void *ctx, u64 id, void *arg)
 {
 	if (!(number_of(ctx) & 1))
@@ -609,7 +616,7 @@ static void check_error(const struct op *op, int err)
 			broken("-EAGAIN, and there was enough of all");
 		break;
 	case -ENOMEM:
-		if (!is(op, "BA") || !op->crowded)
+		if (!is(op, "BA") || !op->crowded || !op->idle)
 			broken("-ENOMEM without a cause");
 		break;
 	case -EDEADLK:
@@ -866,7 +873,7 @@ static void reset(void)
 	struct mid_tag last = { };
 	u32 old = now.epoch, new;
 
-	new = mid_window_reset(now.w, taken_one, &last);
+	new = mid_window_reset(now.w, taken_by_reset, &last);
 	look();
 	if (new <= old || now.epoch < new)
 		broken("from epoch %u to %u", old, new);

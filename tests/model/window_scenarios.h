@@ -13,8 +13,12 @@
 	{ "window: get, reassociate, claim", 3, "b0", { "g0", "x0.1", "d0" } },
 
 	/* A map sees the request of its id, also when the entry is used again. */
-	{ "window: claim, begin, map of the entry's next request", 3, "o3 b0 b1 b2",
+	{ "window: claim, begin, map behind a free entry", 3, "o3 b0 b1 b2",
 	  { "d0 b3", "m0", "m3" } },
+	{ "window: claim, begin, map of the entry's next request", 3, "o5 b0",
+	  { "d0 b1 d1 b2 d2 b3 d3 b4", "m0" } },
+	{ "window: unsend, begin in the same entry", 3, "o5 b0",
+	  { "n0", "b1 d1 b2.2 m2 d2" } },
 	{ "window: claim, begin, claim of the entry's next request", 3, "o3 b0 b1 b2",
 	  { "d0 b3", "d0", "d3" } },
 	{ "window: unsend, begin of the same id, map", 3, "b0", { "n0 b1", "m0", "m1 d1" } },
@@ -30,6 +34,7 @@
 	{ "window: begin, returned and granted ids", 12, "o4 b0 b1 b2 b3 n0 n2 o2",
 	  { "b4.2", "s" } },
 	{ "window: unsend, begin of more", 3, "o2 b0 b1", { "n1 b2.2", "d0" } },
+	{ "window: unsend, begin of the lowest", 3, "o3 b0 b1", { "n0 b2", "d1" } },
 	{ "window: set_aside, begin, urgent reserve", 3, "o1", { "k1", "b0 b1", "u0" } },
 
 	/* Waiters are served. */
@@ -39,6 +44,8 @@
 	{ "window: wait, unsend", 3, "b0", { "w0 a0.1 d1", "n0" } },
 	{ "window: wait, wait, grant", 3, "b0", { "w0 a0.1", "w1 a1.2", "o1 o1" } },
 	{ "window: wait, wait that gives up, grant", 3, "b0", { "v0.2", "v1", "o2" } },
+	{ "window: wait for many that gives up, wait for one, grant", 3, "b0",
+	  { "v0.2", "v1", "o1" } },
 	{ "window: wait, begin, grant", 3, "b0", { "w0", "b1", "o1 o1" } },
 	{ "window: wait, urgent wait, grant", 3, "b0", { "w0", "U1", "o2" } },
 	{ "window: wait, set_aside", 3, "b0 k1 o1", { "w0", "k0" } },
@@ -80,6 +87,7 @@
 	/* Abandoned requests */
 	{ "window: late reply, expiry", 3, "b0 q0", { "d0", "l0" } },
 	{ "window: abandon, abandon, late reply", 3, "o1 b0 b1", { "q0", "q1", "l0" } },
+	{ "window: abandon, abandon, stats", 3, "o1 b0 b1", { "q0 q1", "s" } },
 	{ "window: abandon, stray, claim", 3, "b0", { "q0", "l0", "d0" } },
 	{ "window: note_async, unsend, begin", 3, "b0", { "j0", "n0", "b1" } },
 	{ "window: note_async, abandon, async_id", 3, "b0", { "j0", "q0", "J0" } },
@@ -106,9 +114,11 @@
 	{ "window: reset, unsend in the new connection", 3, "o2 b0 b1 n0",
 	  { "R S o1 b2 b3 n3 b4", "d1" } },
 	{ "window: reset, reset, resume", 3, "b0", { "R S b1", "R", "m0" } },
-	{ "window: reset, claims in order", 3, "o2 b0 b1 b2", { "R", "d1" } },
+	{ "window: reset, claim, in order", 6, "o6 b0 b1 b2 b3 b4 b5", { "R", "d1" } },
+	{ "window: reset, urgent reserve, associate", 3, "b0", { "R", "u0 a0.1", "d0" } },
 	{ "window: reset, map, claim", 3, "b0", { "R", "m0 m0", "d0" } },
 	{ "window: reset, grant", 3, "b0", { "R S", "o1", "b1" } },
+	{ "window: reset, wait that gives up, grant", 3, "b0", { "R", "v0", "o1" } },
 	{ "window: reset, begin", 3, "o1", { "R", "b0", "m0" } },
 	{ "window: reset, wait, urgent reserve", 3, "b0", { "R u0", "v1" } },
 	{ "window: reset, resume, wait", 3, "b0", { "R S", "w1" } },
@@ -137,6 +147,8 @@
 	{ "window: destroy, unload, claim", 3, "b0", { "D Z", "d0" } },
 	/* All may be over before the call is. */
 	{ "window: begin, claim, destroy", 3, "", { "b0", "d0 D Z" } },
+	{ "window: begin, claim, destroy, wait", 3, "o2 b0 b1 b2 n1",
+	  { "b3", "d3 D Z", "w0.2" } },
 	{ "window: claim, drain, destroy", 3, "b0", { "d0", "t D Z" } },
 	{ "window: unsend, drain, destroy", 3, "b0", { "n0", "t D Z" } },
 	{ "window: abandon, expiry, drain, destroy", 3, "b0", { "q0", "t D Z" } },
