@@ -31,7 +31,7 @@ run() {
 kasan() {
 	export CONFIG=$top/scripts/kernel/kasan.config
 	run kasan kunit 900 "$top/scripts/kunit.sh"
-	run kasan stress 900 env OPERATIONS=10000000 LIMIT=800 "$top/scripts/guest.sh" stress
+	run kasan stress 1800 env OPERATIONS=10000000 LIMIT=1700 "$top/scripts/guest.sh" stress
 	run kasan client 600 env REQUESTS=20000 "$top/scripts/demo.sh"
 	run kasan hostile 600 env HOSTILE=1 FRAMES=20000 \
 		BEHAVIOURS=repeated,truncated,short,too_long,reset_in_frame,storm "$top/scripts/demo.sh"
@@ -40,7 +40,7 @@ kasan() {
 kcsan() {
 	export CONFIG=$top/scripts/kernel/kcsan.config
 	run kcsan kunit 900 env PART=200 SUITES='*_race' LIMIT=800 "$top/scripts/kunit.sh"
-	run kcsan stress 900 env OPERATIONS=1000000 LIMIT=800 "$top/scripts/guest.sh" stress
+	run kcsan stress 1800 env OPERATIONS=1000000 LIMIT=1700 "$top/scripts/guest.sh" stress
 	run kcsan client 600 env REQUESTS=5000 THREADS=32 "$top/scripts/demo.sh"
 }
 
