@@ -1183,8 +1183,8 @@ static void check_waiters(u32 left, const struct mid_window_stats *stats)
 		return;
 	if (!stats->in_use && !now.has_span)
 		broken("a task waits, and no reply can come");
-	/* It cannot be served if the lowest unsent id is too far behind. */
-	if (now.most[now.epoch] > SPREAD)
+	/* New ids are refused if the lowest unsent one is too far behind. */
+	if (stats->next + stats->wants - (stats->unsent & ~63ull) > SPREAD)
 		return;
 	if (room && lowest_run(&avail, stats->wants) < IDS &&
 	    (urgent ? have : ordinary) >= stats->wants)

@@ -50,6 +50,15 @@
 	{ "window: wait, urgent wait, grant", 3, "b0", { "w0", "U1", "o2" } },
 	{ "window: wait, set_aside", 3, "b0 k1 o1", { "w0", "k0" } },
 	{ "window: wait, urgent reserve, set_aside", 3, "b0 k1 o1", { "v0", "u1", "o1" } },
+	{ "window: wait, wait, claim, grant", 3, "o1 b0 b1", { "w0 a0.2", "v1", "o1 d0 o1" } },
+	{ "window: wait that gives up, wait that gives up, claim", 3, "b0",
+	  { "v0.2", "v1 y1", "o1 d0" } },
+	{ "window: urgent wait that gives up, wait, claim", 3, "b0", { "V0.2", "v1", "o1 d0" } },
+	/* New ids are too far above the lowest unsent one, until it is sent. */
+	{ "window: wait, associate of the lowest id", 6, "o200 r0 b0.63 b1.63",
+	  { "w1.2", "a0.2" } },
+	{ "window: wait, give_back of the lowest id, begin", 6, "o200 r0 b0.63 b1.63",
+	  { "v1.2", "y0", "b3" } },
 	/* Returned ids that are too few for the first in line go to the second. */
 	{ "window: wait for many, wait for one, unsend", 3, "o2 b0 b1 b2", { "v0.4", "w1", "n1" } },
 	{ "window: wait for many, begin of one, unsend", 3, "o2 b0 b1 b2", { "v0.4", "b3", "n1" } },
@@ -77,6 +86,10 @@
 	{ "window: wait for room, abandon, expiry", 3, "o3 b0 b1 b2", { "w0", "q0" } },
 	{ "window: wait for room, abandon, abandon", 3, "o3 b0 b1 b2", { "w0", "q0 q1" } },
 	{ "window: wait for room, claim, begin", 3, "o3 b0 b1 b2", { "v0", "d0", "b3" } },
+	{ "window: wait for room, grow, claim", 3, "o5 b0 b1 r1.2 a1.2",
+	  { "v0", "a1.3", "d0" } },
+	{ "window: wait for room that gives up, unsend, begin", 3, "o3 b0 b1 b2",
+	  { "v0", "n2", "b3" } },
 	/* Nobody can grant. */
 	{ "window: wait, the last reply without credits", 3, "b0", { "w0", "d0" } },
 	{ "window: wait for many, wait for one, the last reply", 3, "o1 b0",
@@ -99,9 +112,15 @@
 	{ "window: claim_if, claim, begin in the same entry", 3, "o3 b1", { "C", "d1 b2" } },
 	{ "window: claim_if, claim_if", 3, "o2 b0 b1", { "c", "C" } },
 
+	{ "window: claim_if, unsend, begin", 3, "o1 b0 b1", { "c", "n1", "b2" } },
+	{ "window: claim_if, abandon, late reply", 3, "o1 b0 b1", { "c", "q0", "l0" } },
+
 	/* Growth */
 	{ "window: grow, grow", 3, "o4 b0 b1 b2", { "b3", "b4" } },
 	{ "window: grow, claim", 3, "o4 b0 b1 b2", { "b3 d3", "d0" } },
+	{ "window: grow, grow, claim", 3, "o5 b0 b1 b2", { "b3", "b4", "d0" } },
+	{ "window: grow, reset", 3, "o4 b0 b1 b2", { "b3", "R" } },
+	{ "window: grow, claim_if", 3, "o4 b0 b1 b2", { "b3 d3", "c" } },
 	{ "window: grow without memory, claim", 3, "o4 b0 b1 b2", { "B3", "d0 B4" } },
 	{ "window: grow, wait for room", 3, "o4 b0 b1 b2", { "b3", "v0" } },
 	{ "window: grow, wait for room, associate", 3, "o5 b0 b1 r1.2 a1.2", { "w0", "a1.3" } },
@@ -122,6 +141,8 @@
 	{ "window: reset, begin", 3, "o1", { "R", "b0", "m0" } },
 	{ "window: reset, wait, urgent reserve", 3, "b0", { "R u0", "v1" } },
 	{ "window: reset, resume, wait", 3, "b0", { "R S", "w1" } },
+	{ "window: reset, wait, grant", 3, "b0", { "R u0 S y0", "v1", "o1" } },
+	{ "window: reset, wait, wait", 3, "b0", { "R S", "v1", "v2" } },
 	{ "window: reset, urgent wait", 3, "b0", { "R", "U0" } },
 	{ "window: reset, give_back", 3, "o1 r0", { "R S b0", "y0" } },
 	{ "window: reset, associate", 3, "o1 r0", { "R", "a0.1", "m1" } },
