@@ -73,6 +73,8 @@
 	 * The credit had arrived before the request ended.
 	 */
 	{ "window: wait, grant, the last reply", 3, "b0", { "w0", "o1 d0" } },
+	/* The other way round the credit may come too late. */
+	{ "window: wait, the last reply, grant", 3, "b0", { "v0", "d0 o1" } },
 	{ "window: wait, wait, grant, the last reply", 3, "b0", { "w0 y0", "w1 y1", "o1 d0" } },
 	{ "window: reserve, grant, the last reply", 3, "b0", { "r0", "o1 d0" } },
 	/* A newcomer that needs as few ids as the waiter does not get the returned one. */
