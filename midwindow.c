@@ -9,6 +9,8 @@
  *	window/ids.h	the ids of an epoch: two bits each, and the credits
  *	window/place.h	the entries: a slot and the ids of each request, and room
  *	window/wait.h	the order in which tasks get ids
+ *	window/quarantine.h	requests that were abandoned
+ *	window/sweep.h	claims of many requests: timeouts, resets
  *
  * The sender does everything under one spinlock that it takes once for a request, in
  * begin: it moves @next up, takes a free entry, and makes its slot LIVE.  The receiver
@@ -38,38 +40,6 @@
  * T1 and T2 do the same cmpxchg, so exactly one of them gets the request.  T3 fills an
  * entry under the lock with the epoch that it finds there, so T1 finds all entries of
  * the old epoch [epoch-associate].
- *
- * Sweeps
- * ======
- *
- * claim_if, reset and destroy hand over requests in the order of their ids, and allocate
- * nothing.  So a sweep first claims: each slot becomes BUSY, and its entry is in a list
- * of the sweep.  Then it sorts the list, and hands over.
- *
- *	T1: claim_if			T2: dissociate(id)
- *
- *	slot is LIVE|v
- *	want(request): yes
- *					cmpxchg LIVE|v -> FREE: ok
- *	cmpxchg LIVE|v -> BUSY: fails
- *	slot is FREE: next entry
- *
- * If the entry has been taken again, the word differs, and T1 asks want once more.
- *
- * Abandoned requests
- * ==================
- *
- * Each id is used only once, so the quarantine does not protect it from reuse.  The id is
- * remembered to tell a late reply from one with an invalid id, and a drain waits for
- * it.  The entry stays, ABANDONED, in a list, the oldest first.
- *
- *	T1: late reply			T2: end of the quarantine
- *
- *	slot is ABANDONED|v		slot is ABANDONED|v
- *	lock, still ABANDONED|v:
- *	frees it, unlock
- *					lock, not ABANDONED|v any
- *					more: leaves it alone
  *
  * Alternatives
  * ============
@@ -119,23 +89,18 @@
 #include "midslot.h"
 #include "midwindow.h"
 
-#ifndef MID_LEAST_ABANDONED	/* the model has a smaller one */
-#define MID_LEAST_ABANDONED	16
-#endif
-#define MID_MOST_INSIDE		128u	/* CreditCharge of 8 MiB, the most that servers allow */
-#define MID_MAX_QUARANTINE	BIT(30)	/* jiffies */
+#define MID_MOST_INSIDE		128	/* CreditCharge of 8 MiB, the most that servers allow */
 
 /**
  * struct mid_window - the ids of one connection
  * @hash: the entries
  * @secret: an odd number, which makes the entries' homes secret
  * @epoch: the number of the connection, never 0
- * @widest: the highest charge so far
  * @crowded: a reserve found no room
  * @credits: what was granted and not moved to @limit yet, see ids.h
  * @freed: how many requests have ended, and bit 0, see place.h
- * @lock: protects all members below and serialises those that write @hash, @epoch and
- *	@widest; it is taken in hardirq, so it is a raw one
+ * @lock: protects all members below and serialises those that write @hash and @epoch; it
+ *	is taken in hardirq, so it is a raw one
  * @paused: since a reset: only urgent reserves get ids
  * @shut: no call gets ids, for ever
  * @queued: a task is in a @queue
@@ -171,7 +136,6 @@ struct mid_window {
 	struct mid_hash *hash;
 	u64 secret;
 	u32 epoch;
-	u32 widest;
 	bool crowded;
 
 	atomic64_t credits ____cacheline_aligned_in_smp;
@@ -249,6 +213,8 @@ static void mid_window_freed_slow(struct mid_window *w);
 #include "window/ids.h"
 #include "window/place.h"
 #include "window/wait.h"
+#include "window/quarantine.h"
+#include "window/sweep.h"
 
 /* An entry became FREE while a task waits, or after a shut. */
 static noinline void mid_window_freed_slow(struct mid_window *w)
@@ -783,20 +749,12 @@ unsigned int mid_window_for_each(struct mid_window *w, mid_window_fn fn, void *a
 	unsigned int n = 0;
 	u64 word, id;
 	void *ctx;
+	u32 epoch;
 
 	rcu_read_lock();
 	for (e = NULL; (e = mid_window_next_entry(w, &h, e)); ) {
-		do {
-			/* Pairs with the release in mid_slot_publish(). */
-			word = atomic64_read_acquire(&e->slot.word);
-			ctx = READ_ONCE(e->slot.ctx);
-			id = READ_ONCE(e->id);
-			if (!(word & MID_LIVE) || READ_ONCE(e->epoch) != READ_ONCE(w->epoch))
-				ctx = NULL;
-			/* As in mid_window_map() */
-			smp_rmb();
-		} while (unlikely(atomic64_read(&e->slot.word) != word));
-		if (ctx) {
+		ctx = mid_entry_read(e, &word, &id, &epoch);
+		if (ctx && epoch == READ_ONCE(w->epoch)) {
 			fn(ctx, id, arg);
 			n++;
 		}
@@ -837,37 +795,17 @@ static __always_inline void *mid_window_claim(struct mid_window *w, u32 epoch, u
 	}
 }
 
-/* Ends the quarantine of an entry, if @word says that it still is the same one. */
-static bool mid_window_unabandon(struct mid_window *w, struct mid_entry *e, u64 word, bool late)
-{
-	unsigned long flags;
-	bool ours;
-
-	raw_spin_lock_irqsave(&w->lock, flags);
-	ours = (u64)atomic64_read(&e->slot.word) == word;
-	if (ours) {
-		list_del(&e->node);
-		w->nr_abandoned--;
-		w->late += late;
-		mid_slot_free(&e->slot, word);
-	}
-	raw_spin_unlock_irqrestore(&w->lock, flags);
-	if (ours)
-		mid_window_freed(w);
-	return ours;
-}
-
 /*
  * Whether @id is one of the ids of a request in flight, but not the first.  A server may
  * have us search again and again, so the search is bounded.
  */
 static bool mid_window_is_inside(const struct mid_window *w, u32 epoch, u64 id)
 {
-	unsigned int n, widest = min_t(u64, READ_ONCE(w->widest), id + 1);
 	const struct mid_entry *e;
+	unsigned int n;
 	u64 word;
 
-	for (n = 1; n < min(widest, MID_MOST_INSIDE); n++) {
+	for (n = 1; n < MID_MOST_INSIDE && n <= id; n++) {
 		e = mid_window_find(w, epoch, id - n, &word);
 		if (e)
 			return READ_ONCE(e->charge) > n;
@@ -1037,69 +975,6 @@ EXPORT_SYMBOL_GPL(mid_window_reassociate);
  * Quarantine
  */
 
-/* Has @expiry run by the jiffy @expires. */
-static void mid_window_arm(struct mid_window *w, unsigned long expires)
-{
-	lockdep_assert_held(&w->lock);
-
-	if (w->armed && time_before_eq(w->expires, expires))
-		return;
-	w->armed = true;
-	w->expires = expires;
-	cancel_delayed_work(&w->expiry);
-	schedule_delayed_work(&w->expiry, max((long)(expires - jiffies), 0l));
-}
-
-static void mid_window_expire(struct work_struct *work)
-{
-	struct mid_window *w = container_of(to_delayed_work(work), struct mid_window, expiry);
-	unsigned long flags, rest, left = ULONG_MAX;
-	struct mid_entry *e;
-	struct mid_hash *h;
-	u64 word;
-
-	raw_spin_lock_irqsave(&w->lock, flags);
-	w->armed = false;
-	raw_spin_unlock_irqrestore(&w->lock, flags);
-
-	for (e = NULL; (e = mid_window_next_entry(w, &h, e)); ) {
-		word = atomic64_read(&e->slot.word);
-		if (mid_word_state(word) != MID_ABANDONED)
-			continue;
-		rest = mid_word_left(word, MID_MAX_QUARANTINE);
-		if (rest)
-			left = min(left, rest);
-		else
-			mid_window_unabandon(w, e, word, false);
-	}
-	if (left == ULONG_MAX)
-		return;
-	raw_spin_lock_irqsave(&w->lock, flags);
-	mid_window_arm(w, jiffies + left);
-	raw_spin_unlock_irqrestore(&w->lock, flags);
-}
-
-/* LIVE with @ctx to ABANDONED.  If too many are, the oldest is forgotten. */
-static bool mid_window_begin_quarantine(struct mid_window *w, struct mid_entry *e, void *ctx,
-					unsigned long quarantine)
-{
-	unsigned int most = max(mid_hash_room(w->hash->bits) / 4, MID_LEAST_ABANDONED);
-	unsigned long until = jiffies + quarantine;
-
-	if (!mid_slot_abandon(&e->slot, &w->lock, MID_LIVE, MID_STATE, ctx, until))
-		return false;
-	list_add_tail(&e->node, &w->abandoned);
-	if (++w->nr_abandoned > most) {
-		e = list_first_entry(&w->abandoned, struct mid_entry, node);
-		list_del(&e->node);
-		w->nr_abandoned--;
-		mid_slot_free(&e->slot, atomic64_read(&e->slot.word));
-		atomic64_add(MID_FREED_ONE, &w->freed);
-	}
-	mid_window_arm(w, until);
-	return true;
-}
-
 /**
  * mid_window_abandon - give up a request whose reply may still come
  * @w: the window
@@ -1181,93 +1056,6 @@ EXPORT_SYMBOL_GPL(mid_window_stray);
  */
 
 /**
- * struct mid_sweep - claims many requests, and hands them over in the order of their ids
- * @epoch: the epoch of the requests, or 0 for any
- * @start: the jiffy of the start
- * @age: how old they are at least
- * @want: says which it takes; or %NULL
- * @arg: for @want
- * @claimed: entries whose slots are BUSY for the sweep
- */
-struct mid_sweep {
-	u32 epoch;
-	unsigned long start;
-	unsigned long age;
-	mid_window_want want;
-	void *arg;
-	struct list_head claimed;
-};
-
-static bool mid_sweep_wants(const struct mid_sweep *sweep, void *ctx, u64 id, u64 word)
-{
-	unsigned long age = mid_word_age_at(word, sweep->start);
-
-	return age >= sweep->age && (!sweep->want || sweep->want(ctx, id, age, sweep->arg));
-}
-
-static void mid_sweep_claim(struct mid_sweep *sweep, struct mid_window *w, struct mid_entry *e)
-{
-	void *ctx;
-	u64 word, id;
-	u32 epoch;
-
-	rcu_read_lock();
-	do {
-		do {
-			word = mid_slot_settled(&e->slot, &w->lock);
-			ctx = READ_ONCE(e->slot.ctx);
-			id = READ_ONCE(e->id);
-			epoch = READ_ONCE(e->epoch);
-			/* As in mid_window_map() */
-			smp_rmb();
-		} while (unlikely((u64)atomic64_read(&e->slot.word) != word));
-		if (mid_word_state(word) != MID_LIVE ||
-		    (sweep->epoch && epoch != sweep->epoch) ||
-		    !mid_sweep_wants(sweep, ctx, id, word)) {
-			rcu_read_unlock();
-			return;
-		}
-	} while (!mid_slot_claim_word(&e->slot, &word, MID_BUSY));
-	rcu_read_unlock();
-	list_add_tail(&e->node, &sweep->claimed);
-}
-
-static int mid_entry_cmp(void *priv, const struct list_head *a, const struct list_head *b)
-{
-	return list_entry(a, struct mid_entry, node)->id >
-	       list_entry(b, struct mid_entry, node)->id;
-}
-
-static unsigned int mid_window_sweep(struct mid_window *w, struct mid_sweep *sweep,
-				     mid_window_fn fn)
-{
-	struct mid_entry *e, *next;
-	struct mid_hash *h;
-	unsigned int n = 0;
-	void *ctx;
-	u64 id;
-
-	sweep->start = jiffies;
-	INIT_LIST_HEAD(&sweep->claimed);
-	for (e = NULL; (e = mid_window_next_entry(w, &h, e)); )
-		mid_sweep_claim(sweep, w, e);
-	list_sort(NULL, &sweep->claimed, mid_entry_cmp);
-
-	list_for_each_entry_safe(e, next, &sweep->claimed, node) {
-		ctx = e->slot.ctx;
-		id = e->id;
-		rcu_read_lock();
-		mid_slot_free(&e->slot, atomic64_read(&e->slot.word));
-		mid_window_freed(w);
-		rcu_read_unlock();
-		if (fn)
-			fn(ctx, id, sweep->arg);
-		n++;
-	}
-	return n;
-}
-
-/**
  * mid_window_claim_if - claim the requests that a function chooses
  * @w: the window
  * @age: for how long they have been in flight at least, in jiffies
@@ -1297,20 +1085,6 @@ unsigned int mid_window_claim_if(struct mid_window *w, unsigned long age, mid_wi
 	return mid_window_sweep(w, &sweep, fn);
 }
 EXPORT_SYMBOL_GPL(mid_window_claim_if);
-
-/* Ends the quarantines of an epoch that is over. */
-static void mid_window_end_quarantines(struct mid_window *w, u32 epoch)
-{
-	struct mid_entry *e;
-	struct mid_hash *h;
-	u64 word;
-
-	for (e = NULL; (e = mid_window_next_entry(w, &h, e)); ) {
-		word = atomic64_read_acquire(&e->slot.word);
-		if (mid_word_state(word) == MID_ABANDONED && READ_ONCE(e->epoch) == epoch)
-			mid_window_unabandon(w, e, word, false);
-	}
-}
 
 /**
  * mid_window_reset - begin a new connection

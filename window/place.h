@@ -170,6 +170,23 @@ static __always_inline bool mid_word_in_use(u64 word)
 	return mid_word_state(word) >= MID_ABANDONED;
 }
 
+/* The request of an entry, or NULL, and the ids and the @word that belong to it */
+static void *mid_entry_read(const struct mid_entry *e, u64 *word, u64 *id, u32 *epoch)
+{
+	void *ctx;
+
+	do {
+		/* Pairs with the release in mid_slot_publish(). */
+		*word = atomic64_read_acquire(&e->slot.word);
+		ctx = READ_ONCE(e->slot.ctx);
+		*id = READ_ONCE(e->id);
+		*epoch = READ_ONCE(e->epoch);
+		/* As in mid_slot_map(): all of them are those of this word [map-reuse]. */
+		smp_rmb();
+	} while (unlikely((u64)atomic64_read(&e->slot.word) != *word));
+	return *word & MID_LIVE ? ctx : NULL;
+}
+
 /* The entry of a request in flight or in quarantine, and the word that it had, or NULL */
 static __always_inline struct mid_entry *mid_window_find(const struct mid_window *w, u32 epoch,
 							 u64 id, u64 *word)
@@ -239,8 +256,6 @@ static void mid_window_fill(struct mid_window *w, u64 first, unsigned int charge
 		n++;
 	if (n > h->reach)
 		WRITE_ONCE(h->reach, n);
-	if (charge > w->widest)
-		WRITE_ONCE(w->widest, charge);
 	word = mid_slot_take_locked(&e->slot, MID_GEN_ONE);
 	WRITE_ONCE(e->id, first);
 	WRITE_ONCE(e->epoch, w->epoch);
