@@ -203,7 +203,8 @@ struct mid_cpu {
  * @drained: completed once when, after a drain began, no slot is in service
  * @left: completed when, after a drain began, no task is @waiting
  * @expiry: frees the ABANDONED slots whose quarantine is over
- * @expires: when @expiry is to run, in jiffies, if it is pending
+ * @armed: @expiry will run at the jiffy @expires
+ * @expires: see @armed
  * @free_seq: frees that happened while an associate checked all slots
  * @high: the most MIDs that were seen in use
  * @stale: dissociates of a MID of an earlier generation
@@ -216,7 +217,7 @@ struct mid_cpu {
  * @rcu: frees the atlas
  * @name: what create was given, and a number that makes it unique
  *
- * From @max to @waiters, and @expires, all is under @lock.
+ * From @max to @waiters, @armed and @expires, all is under @lock.
  */
 struct mid_atlas {
 	struct mid_table __rcu *table;
@@ -242,6 +243,7 @@ struct mid_atlas {
 	struct completion drained;
 	struct completion left;
 	struct delayed_work expiry;
+	bool armed;
 	unsigned long expires;
 	atomic_t free_seq;
 	atomic_t high;

@@ -140,10 +140,9 @@ static void mid_atlas_arm(struct mid_atlas *atlas, unsigned long expires)
 {
 	lockdep_assert_held(&atlas->lock);
 
-	/* ABANDONED before PENDING, which a work item's start clears [arm-expire]. */
-	smp_mb();
-	if (delayed_work_pending(&atlas->expiry) && time_before_eq(atlas->expires, expires))
+	if (atlas->armed && time_before_eq(atlas->expires, expires))
 		return;
+	atlas->armed = true;
 	atlas->expires = expires;
 	cancel_delayed_work(&atlas->expiry);
 	schedule_delayed_work(&atlas->expiry, max((long)(expires - jiffies), 0l));
@@ -175,6 +174,11 @@ static void mid_atlas_expire(struct work_struct *work)
 	struct mid_atlas *atlas = container_of(to_delayed_work(work), struct mid_atlas, expiry);
 	unsigned long flags, left = ULONG_MAX;
 	struct mid_table *t;
+
+	/* Before the slots: what is abandoned from now on arms it again, or is seen. */
+	raw_spin_lock_irqsave(&atlas->lock, flags);
+	atlas->armed = false;
+	raw_spin_unlock_irqrestore(&atlas->lock, flags);
 
 	rcu_read_lock();
 	for (t = rcu_dereference(atlas->table); t; t = rcu_dereference(t->older))

@@ -305,7 +305,6 @@ struct delayed_work {
 
 #define INIT_DELAYED_WORK(w, f)	((w)->work.func = (f))
 #define to_delayed_work(w)	container_of(w, struct delayed_work, work)
-#define delayed_work_pending(w)	READ_ONCE((w)->pending)
 void schedule_delayed_work(struct delayed_work *w, unsigned long delay);
 void cancel_delayed_work(struct delayed_work *w);
 void cancel_delayed_work_sync(struct delayed_work *w);
