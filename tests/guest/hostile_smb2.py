@@ -10,7 +10,7 @@ import sys
 import time
 
 import hostile
-from hostile import ACCESS_DENIED, FRAME_MAX, KEEPALIVE, Hangup, frame
+from hostile import ACCESS_DENIED, FRAME_MAX, KEEPALIVE, Hangup, frame, serve
 
 NEGOTIATE = 0x00
 CANCEL = 0x0C
@@ -108,11 +108,10 @@ class Connection(hostile.Connection):
         self.send(request.reply(command, body=body, **fields))
 
 
-def serve(conn, answer):
-    """Answers NEGOTIATE, and each ECHO with the result of answer()."""
-    conn.negotiate()
-    for echo in conn.echoes():
-        conn.send(answer(echo))
+# Those that are the same whatever the protocol
+for name in ("wrong_kind", "noise", "deaf", "keepalive_only", "never_ending", "close_at_once",
+             "reset_at_once", "negotiate_silent", "negotiate_error"):
+    behaviours[name] = hostile.behaviours[name]
 
 
 # Correct, but unusual: the client must report no error.
@@ -433,19 +432,6 @@ def much_too_long(conn):
     serve(conn, lambda echo: frame(b"", length=0xFFFFFF) + echo.reply())
 
 
-@behaviour("malformed>0 connections>1")
-def wrong_kind(conn):
-    """A negative session response."""
-    serve(conn, lambda echo: frame(b"\x80", kind=0x83))
-
-
-@behaviour("malformed>0 connections>1")
-def noise(conn):
-    conn.negotiate()
-    while True:
-        conn.send(conn.random.randbytes(4096))
-
-
 # Silence.
 
 @behaviour("replied>0 timed_out>0 abandoned>0 keepalives>0 connections>1")
@@ -469,13 +455,6 @@ def half_silent(conn):
 
 
 @behaviour("timed_out>0 connections>1")
-def deaf(conn):
-    """Does not read."""
-    conn.negotiate()
-    time.sleep(60)
-
-
-@behaviour("timed_out>0 connections>1")
 def deaf_guesses(conn):
     """Does not read, but sends interim responses to what it could read."""
     conn.negotiate()
@@ -496,30 +475,7 @@ def babble(conn):
         conn.send(junk)
 
 
-@behaviour("timed_out>0 malformed=0 connections>1")
-def keepalive_only(conn):
-    conn.negotiate()
-    while True:
-        conn.send(frame(b"", kind=KEEPALIVE))
-        time.sleep(0.01)
-
-
-@behaviour("timed_out>0 connections>1")
-def never_ending(conn):
-    """A byte of a reply now and then."""
-    conn.negotiate()
-    while True:
-        for byte in frame(bytes(FRAME_MAX)):
-            conn.send(bytes([byte]))
-            time.sleep(0.05)
-
-
 # The end of the connection.
-
-@behaviour("replied=0 reset>0 connections>1")
-def close_at_once(conn):
-    raise Hangup
-
 
 @behaviour("peak_in_flight=1 reset>0 connections>1")
 def close_after_negotiate(conn):
@@ -543,11 +499,6 @@ def close_in_frame(conn):
     conn.send(next(echoes).reply()[:50])
 
 
-@behaviour("replied=0 reset>0 connections>1")
-def reset_at_once(conn):
-    conn.reset()
-
-
 @behaviour("resubmitted>0 replied>0 connections>1")
 def reset_in_frame(conn):
     """At any byte, also of the first replies."""
@@ -565,11 +516,6 @@ def reset_in_frame(conn):
 
 
 # The setup.
-
-@behaviour("replied=0 timed_out>0")
-def negotiate_silent(conn):
-    conn.silence()
-
 
 @behaviour("replied=0 reset>0")
 def negotiate_no_dialect(conn):
@@ -626,12 +572,6 @@ def negotiate_truncated(conn):
 def negotiate_size(conn):
     """Another StructureSize."""
     conn.negotiate(size=64)
-    conn.silence()
-
-
-@behaviour("replied=0 reset>0")
-def negotiate_error(conn):
-    conn.negotiate(status=ACCESS_DENIED)
     conn.silence()
 
 
