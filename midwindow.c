@@ -394,10 +394,8 @@ EXPORT_SYMBOL_GPL(mid_window_set_aside);
 int mid_window_reserve(struct mid_window *w, unsigned int min, unsigned int max,
 		       struct mid_span *span, unsigned int flags, unsigned long timeout)
 {
-	struct mid_waiter waiter = {
-		.want = { .min = min, .max = max, .urgent = flags & MID_WINDOW_URGENT },
-		.err = -EAGAIN,
-	};
+	struct mid_want want = { .min = min, .max = max, .urgent = flags & MID_WINDOW_URGENT };
+	struct mid_waiter waiter;
 	unsigned long irq_flags;
 	u64 first;
 	int n;
@@ -409,15 +407,14 @@ int mid_window_reserve(struct mid_window *w, unsigned int min, unsigned int max,
 	/* A destroy may not see us wait yet: then it frees after this. */
 	rcu_read_lock();
 	raw_spin_lock_irqsave(&w->lock, irq_flags);
-	waiter.want.epoch = w->epoch;
-	n = mid_window_pick_now(w, &waiter.want, &first);
+	want.epoch = w->epoch;
+	n = mid_window_pick_now(w, &want, &first);
 	if (n == -ENOSPC)
 		n = -EAGAIN;
 	if (n > 0) {
 		mid_ids_take_span(w, first, n, span);
 	} else if (n == -EAGAIN && timeout) {
-		init_completion(&waiter.woken);
-		mid_waiter_enqueue(w, &waiter);
+		mid_waiter_enqueue(w, &waiter, &want);
 	}
 	raw_spin_unlock_irqrestore(&w->lock, irq_flags);
 	rcu_read_unlock();

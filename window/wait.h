@@ -125,8 +125,12 @@ static bool mid_waiter_less(struct rb_node *a, const struct rb_node *b)
 	       rb_entry(b, struct mid_waiter, by_min)->want.min;
 }
 
-static void mid_waiter_enqueue(struct mid_window *w, struct mid_waiter *waiter)
+static void mid_waiter_enqueue(struct mid_window *w, struct mid_waiter *waiter,
+			       const struct mid_want *want)
 {
+	init_completion(&waiter->woken);
+	waiter->want = *want;
+	waiter->err = -EAGAIN;
 	w->waiting++;
 	list_add_tail(&waiter->node, &w->queue[waiter->want.urgent]);
 	if (!waiter->want.urgent)
