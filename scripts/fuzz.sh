@@ -26,10 +26,21 @@ build() {
 }
 
 build_target() {
+	stubs=$work/include.$1
 	case $1 in
-	atlas) build atlas "$atlas" ;;
-	window) build window -fno-sanitize=alignment "$window" "$tools"/lib/{rbtree,bitmap,hweight,vsprintf,list_sort}.c ;;
-	client) build client "$client" "${rest[@]}" "$atlas" ;;
+	atlas)
+		user_headers kernel.h "$atlas" "${including[@]}"
+		build atlas "$atlas"
+		;;
+	window)
+		user_headers window.h "$window" "${including[@]}"
+		build window -fno-sanitize=alignment "$window" "$tools"/lib/{rbtree,bitmap,hweight,vsprintf,list_sort}.c
+		;;
+	client)
+		user_headers kernel.h "$atlas" "${including[@]}"
+		user_headers client.h "$client" "${rest[@]}" "$top"/samples/smb{1,echo}.h
+		build client "$client" "${rest[@]}" "$atlas"
+		;;
 	esac
 }
 
@@ -93,9 +104,6 @@ version=$(clang -dumpversion)
 need "$(clang -print-resource-dir)/lib/*/*fuzzer*.a:libclang-rt-${version%%.*}-dev"
 tools=$("$top/scripts/source.sh")/tools
 workdir fuzz
-user_headers window.h "$window" "$top"/window/*.h
-user_headers kernel.h "$atlas" "${including[@]}"
-user_headers client.h "$client" "${rest[@]}" "$top"/samples/smb{1,echo}.h
 
 parts=0
 for target; do

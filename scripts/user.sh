@@ -13,25 +13,25 @@ mapfile -t including < <(own_sources)
 including+=("$top"/*.h)
 
 # user_headers HEADER FILE...: makes each kernel header that the files include a stub
-# that includes HEADER. Stubs of earlier calls stay.
+# that includes HEADER, in $stubs or $work/include. Stubs of earlier calls stay.
 user_headers() {
-	local header
+	local header stubs=${stubs:-$work/include}
 
 	sed -n 's/^#include <\(.*\)\.h>/\1/p' "${@:2}" | sort -u | while read -r header; do
 		[[ " $stateless " != *" ${header#linux/} "* ]] || continue
-		[ ! -e "$work/include/$header.h" ] || continue
-		mkdir -p "$work/include/$(dirname "$header")"
-		echo "#include \"$1\"" >"$work/include/$header.h"
+		[ ! -e "$stubs/$header.h" ] || continue
+		mkdir -p "$stubs/$(dirname "$header")"
+		echo "#include \"$1\"" >"$stubs/$header.h"
 	done
 }
 
 # user_build COMPILER OUTPUT ARGUMENT...: builds $work/OUTPUT
 user_build() {
-	local compiler=$1 output=$2
+	local compiler=$1 output=$2 stubs=${stubs:-$work/include}
 
 	shift 2
 	"$compiler" -std=gnu11 -g -O2 -D_GNU_SOURCE -Wall -Werror -Wno-unused-function \
-		-I"$work/include" -I"$top/tests/model" -I"$top" -isystem "$tools/include" \
+		-I"$stubs" -I"$top/tests/model" -I"$top" -isystem "$tools/include" \
 		-o "$work/$output" "$@" "$tools/lib/find_bit.c" >"$work/$output.log" 2>&1 ||
 		{ cat "$work/$output.log" >&2; die "$output does not build"; }
 }
