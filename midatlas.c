@@ -15,7 +15,8 @@
  *	atlas/aside.h		slots for urgent requests
  *	atlas/quarantine.h	MIDs whose requester gave up
  *	atlas/sweep.h		claims of many requests: timeouts, resets
- *	atlas/debugfs.h, atlas/trace.h	what an operator sees
+ *	atlas/stamp.h		when requests began, in nanoseconds
+ *	atlas/debugfs.h, atlas/trace.h	what an operator sees, with midfolder.h and midlatency.h
  *
  * These are parts of this file, included once.  Functions that begin with mid_word_ and
  * mid_slot_ know one slot, mid_table_ one table, mid_atlas_ all.
@@ -89,6 +90,7 @@
 #include <linux/workqueue.h>
 
 #include "midatlas.h"
+#include "midfolder.h"
 #include "midslot.h"
 
 #ifndef MID_BITS		/* the model tries smaller MIDs */
@@ -108,7 +110,6 @@
 #define MID_NO_SLOT		~0u	/* looks like the last of its chunk */
 #define MID_BLOCKED		((void *)~0ul)	/* the ctx of a blocked slot */
 #define MID_MAX_QUARANTINE	BIT(30)	/* jiffies; half of what 32 bits can order */
-#define MID_MAX_NAME		200	/* with a number it is a file's name */
 
 /* mid_atlas::mode */
 #define MID_MODE_OLDER		BIT(0)
@@ -134,6 +135,7 @@
  * @blocked: slots out of service whose MIDs older tables have in use
  * @rcu: frees the table
  * @cursor: where the next chunk begins
+ * @begun: when the request of each slot began, or %NULL, see atlas/stamp.h
  * @urgent: a bit for each slot that came into service for an urgent request
  *
  * Up to @chunk, nothing changes after the table was published.  From @older to @blocked, and
@@ -152,6 +154,7 @@ struct mid_table {
 	unsigned int parked_head;
 	unsigned int blocked;
 	struct rcu_head rcu;
+	u64 *begun;
 	atomic_t cursor ____cacheline_aligned_in_smp;
 	unsigned long urgent[];
 };
@@ -211,11 +214,8 @@ struct mid_cpu {
  * @unknown: dissociates of a MID that never was in use
  * @late: dissociates of an ABANDONED MID
  * @exhausted: associates that found no free MID
- * @describe: what the client shows of a request in debugfs, or %NULL
- * @show: makes the directory in debugfs
- * @dir: the directory, or what debugfs has in place of it
  * @rcu: frees the atlas
- * @name: what create was given, and a number that makes it unique
+ * @folder: what an operator sees of it
  *
  * From @max to @waiters, @armed and @expires, all is under @lock.
  */
@@ -251,11 +251,8 @@ struct mid_atlas {
 	atomic64_t unknown;
 	atomic64_t late;
 	atomic64_t exhausted;
-	void (*describe)(struct seq_file *m, void *ctx);
-	struct work_struct show;
-	struct dentry *dir;
 	struct rcu_head rcu;
-	char name[];
+	struct mid_folder folder;
 };
 
 #ifndef __CHECKER__	/* sparse cannot read what makes the events */
@@ -285,6 +282,7 @@ static struct mid_table *mid_atlas_table_locked(struct mid_atlas *atlas)
 static void mid_find_tune(struct mid_atlas *atlas, unsigned int in_use);
 
 #include "atlas/table.h"
+#include "atlas/stamp.h"
 #include "atlas/count.h"
 #include "atlas/find.h"
 #include "atlas/wait.h"
@@ -390,6 +388,7 @@ static int mid_table_associate(struct mid_atlas *atlas, struct mid_table *t,
 	if (i < 0)
 		return i;
 	trace_midatlas_associate(atlas, mid_word_mid(t, i, word), a->ctx);
+	mid_slot_set_stamp(atlas, t, i);
 	WRITE_ONCE(t->slots[i].ctx, a->ctx);
 	word += mid_atlas_new(atlas);
 	mid_atlas_publish(atlas, &t->slots[i], word, mid_word_mid(t, i, word), a->mid);
@@ -520,8 +519,8 @@ int mid_atlas_associate(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t gfp)
 
 	rcu_read_lock();
 	t = rcu_dereference(atlas->table);
-	if (unlikely(trace_midatlas_associate_enabled() || atomic_read(&atlas->mode) ||
-		     !mid_find_guess(atlas, t, &i)))
+	if (unlikely(trace_midatlas_associate_enabled() || mid_atlas_timed() ||
+		     atomic_read(&atlas->mode) || !mid_find_guess(atlas, t, &i)))
 		goto slow;
 	slot = &t->slots[i];
 	if (unlikely(!mid_slot_take(slot, t->step, &word)))
@@ -616,6 +615,7 @@ static int mid_waiter_finish(struct mid_atlas *atlas, struct mid_waiter *w, int 
 	} else if (!w->err) {
 		new_mid = mid_word_mid(w->t, w->i, w->word);
 		trace_midatlas_associate(atlas, new_mid, ctx);
+		mid_slot_set_stamp(atlas, w->t, w->i);
 		WRITE_ONCE(w->t->slots[w->i].ctx, ctx);
 		w->word += mid_atlas_new(atlas);
 		mid_atlas_publish(atlas, &w->t->slots[w->i], w->word, new_mid, mid);
@@ -793,14 +793,24 @@ EXPORT_SYMBOL_GPL(mid_atlas_map_get);
  * Taking a request out
  */
 
-/* Slot @i is FREE, or BUSY if that is to be @traced, and its request @ctx is ours. */
-static void mid_table_claimed(struct mid_atlas *atlas, struct mid_table *t, unsigned int i,
-			      u64 word, void *ctx, bool traced)
+/* Whether claims have more to do than to free the slot */
+static __always_inline bool mid_atlas_watched(void)
 {
+	return trace_midatlas_dissociate_enabled() || mid_atlas_timed();
+}
+
+/* Slot @i is FREE, or BUSY if that is @watched, and its request @ctx is ours. */
+static void mid_table_claimed(struct mid_atlas *atlas, struct mid_table *t, unsigned int i,
+			      u64 word, void *ctx, bool watched)
+{
+	u64 age;
+
 	mid_atlas_count_dissociate(atlas);
-	if (traced) {
+	if (watched) {
+		age = mid_latency_count(&atlas->folder.latency, mid_slot_stamp(t, i),
+					mid_word_age(word));
 		/* Before the MID is free: the next associate may have it at once. */
-		trace_midatlas_dissociate(atlas, mid_word_mid(t, i, word), ctx, mid_word_age(word));
+		trace_midatlas_dissociate(atlas, mid_word_mid(t, i, word), ctx, age);
 		mid_slot_free(&t->slots[i], word);
 	}
 	mid_slot_freed(atlas, t, i);
@@ -810,14 +820,14 @@ static void mid_table_claimed(struct mid_atlas *atlas, struct mid_table *t, unsi
 static void *mid_table_claim(struct mid_atlas *atlas, struct mid_table *t, u16 mid,
 			     const void *only)
 {
-	bool traced = trace_midatlas_dissociate_enabled();
+	bool watched = mid_atlas_watched();
 	void *ctx;
 	u64 word;
 
 	ctx = mid_slot_claim(mid_table_slot(t, mid), &atlas->lock, mid_key(mid, MID_LIVE), t->match,
-			     only, traced ? MID_BUSY : MID_FREE, &word);
+			     only, watched ? MID_BUSY : MID_FREE, &word);
 	if (ctx)
-		mid_table_claimed(atlas, t, mid & t->mask, word, ctx, traced);
+		mid_table_claimed(atlas, t, mid & t->mask, word, ctx, watched);
 	return ctx;
 }
 
@@ -911,7 +921,7 @@ void *mid_atlas_dissociate(struct mid_atlas *atlas, u16 mid)
 	slot = mid_table_slot(t, mid);
 	/* mid_slot_claim() and mid_slot_free() in one step */
 	word = atomic64_read_acquire(&slot->word);
-	if (unlikely(trace_midatlas_dissociate_enabled() ||
+	if (unlikely(mid_atlas_watched() ||
 		     !mid_word_matches(word, mid_key(mid, MID_LIVE), t->match | MID_STATE)))
 		return mid_atlas_dissociate_slow(atlas, mid);
 	ctx = READ_ONCE(slot->ctx);
@@ -1104,7 +1114,7 @@ bool mid_atlas_abandon(struct mid_atlas *atlas, u16 mid, void *ctx, unsigned lon
 	rcu_read_unlock();
 	if (warn)
 		pr_warn("%s: %u requests were given up, and no reply has come: the oldest one's MID is freed before its time\n",
-			atlas->name, mid_atlas_max_abandoned(atlas));
+			atlas->folder.name, mid_atlas_max_abandoned(atlas));
 	return ours;
 }
 EXPORT_SYMBOL_GPL(mid_atlas_abandon);
@@ -1472,11 +1482,7 @@ EXPORT_SYMBOL_GPL(mid_atlas_stats);
  */
 void mid_atlas_show_with(struct mid_atlas *atlas, void (*show)(struct seq_file *m, void *ctx))
 {
-	might_sleep();
-
-	/* What the caller has prepared for @show is seen by it. */
-	if (xchg(&atlas->describe, show))
-		synchronize_rcu();
+	mid_folder_show_with(&atlas->folder, show);
 }
 EXPORT_SYMBOL_GPL(mid_atlas_show_with);
 
@@ -1493,6 +1499,7 @@ static void mid_atlas_free(struct mid_atlas *atlas)
 		mid_table_free(t);
 	}
 	free_percpu(atlas->cpu);
+	free_percpu(atlas->folder.latency.counts);
 	kfree(atlas);
 }
 
@@ -1530,8 +1537,7 @@ struct mid_atlas *mid_atlas_create(const char *name, unsigned int max_mids,
 	if (!name || !*name || !max_mids || max_mids > MID_RESERVED || initial_mids > max_mids)
 		return ERR_PTR(-EINVAL);
 
-	atlas = kzalloc(struct_size(atlas, name, strnlen(name, MID_MAX_NAME) +
-				    sizeof("-4294967295")), gfp);
+	atlas = kzalloc(struct_size(atlas, folder.name, mid_folder_name_size(name)), gfp);
 	if (!atlas)
 		return ERR_PTR(-ENOMEM);
 
@@ -1560,11 +1566,8 @@ struct mid_atlas *mid_atlas_create(const char *name, unsigned int max_mids,
 	init_completion(&atlas->drained);
 	init_completion(&atlas->left);
 	INIT_DELAYED_WORK(&atlas->expiry, mid_atlas_expire);
-	mid_atlas_name(atlas, name);
+	mid_folder_init(&atlas->folder, name);
 	trace_midatlas_create(atlas);
-	INIT_WORK(&atlas->show, mid_atlas_show);
-	if (IS_ENABLED(CONFIG_DEBUG_FS) && mid_show)
-		schedule_work(&atlas->show);
 	return atlas;
 }
 EXPORT_SYMBOL_GPL(mid_atlas_create);
@@ -1641,7 +1644,7 @@ void mid_atlas_destroy(struct mid_atlas *atlas, mid_ctx_fn destructor, void *arg
 	mid_atlas_claim_all(atlas, destructor, arg);
 	/* Last: @destructor may have abandoned a request. */
 	cancel_delayed_work_sync(&atlas->expiry);
-	mid_atlas_hide(atlas);
+	mid_folder_remove(&atlas->folder);
 	call_rcu(&atlas->rcu, mid_atlas_free_rcu);
 }
 EXPORT_SYMBOL_GPL(mid_atlas_destroy);

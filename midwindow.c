@@ -11,6 +11,8 @@
  *	window/wait.h	the order in which tasks get ids
  *	window/quarantine.h	requests that were abandoned
  *	window/sweep.h	claims of many requests: timeouts, resets
+ *	window/debugfs.h	what an operator sees, with midfolder.h and midlatency.h
+ *	window/trace.h	the events
  *
  * The sender does everything under one spinlock that it takes once for a request, in
  * begin: it moves @next up, takes a free entry, and makes its slot LIVE.  The receiver
@@ -86,6 +88,7 @@
 #include <linux/string.h>
 #include <linux/workqueue.h>
 
+#include "midfolder.h"
 #include "midslot.h"
 #include "midwindow.h"
 
@@ -104,6 +107,7 @@
  * @paused: since a reset: only urgent reserves get ids
  * @shut: no call gets ids, for ever
  * @queued: a task is in a @queue
+ * @starved: the last caller found too few ids
  * @next: the lowest new id
  * @limit: the lowest id that was not granted
  * @tail: no id below is unsent
@@ -131,6 +135,7 @@
  * @stale: replies to a request that is no longer in flight
  * @unknown: replies with an id that no request was sent with
  * @rcu: frees the window
+ * @folder: what an operator sees of it
  */
 struct mid_window {
 	struct mid_hash *hash;
@@ -146,6 +151,7 @@ struct mid_window {
 	bool paused;
 	bool shut;
 	bool queued;
+	bool starved;
 	u64 next;
 	u64 limit;
 	u64 tail;
@@ -174,7 +180,13 @@ struct mid_window {
 	u64 stale;
 	u64 unknown;
 	struct rcu_head rcu;
+	struct mid_folder folder;
 };
+
+#ifndef __CHECKER__	/* sparse cannot read what makes the events */
+#define CREATE_TRACE_POINTS
+#endif
+#include "window/trace.h"
 
 /*
  * All memory is allocated here.  An atomic allocation fails more often, and the
@@ -214,6 +226,25 @@ static void mid_window_freed_slow(struct mid_window *w);
 #include "window/place.h"
 #include "window/wait.h"
 #include "window/quarantine.h"
+
+/* Whether claims have more to do than to free the entry */
+static __always_inline bool mid_window_watched(void)
+{
+	return trace_midwindow_dissociate_enabled() || static_branch_unlikely(&mid_timed);
+}
+
+/* The request @ctx, for which the entry is BUSY, has ended: the entry becomes FREE. */
+static void mid_entry_end(struct mid_window *w, struct mid_entry *e, void *ctx)
+{
+	u64 age, word = atomic64_read(&e->slot.word);
+
+	if (mid_window_watched()) {
+		age = mid_latency_count(&w->folder.latency, e->begun, mid_word_age(word));
+		trace_midwindow_dissociate(w, e->epoch, e->id, ctx, age);
+	}
+	mid_slot_free(&e->slot, word);
+}
+
 #include "window/sweep.h"
 
 /* An entry became FREE while a task waits, or after a shut. */
@@ -264,8 +295,10 @@ void mid_window_resume(struct mid_window *w, u32 epoch)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&w->lock, flags);
-	if (epoch == w->epoch)
+	if (epoch == w->epoch) {
 		w->paused = false;
+		trace_midwindow_resume(w, epoch);
+	}
 	raw_spin_unlock_irqrestore(&w->lock, flags);
 	mid_window_serve(w);
 }
@@ -284,6 +317,7 @@ static noinline int mid_window_grant_slow(struct mid_window *w, u32 epoch, unsig
 	if (epoch == w->epoch) {
 		mid_ids_pull(w);
 		w->limit += min_t(u64, credits, MID_WINDOW_RESERVED - w->limit);
+		trace_midwindow_grant(w, epoch, credits);
 		err = 0;
 	}
 	raw_spin_unlock_irqrestore(&w->lock, flags);
@@ -319,6 +353,7 @@ int mid_window_grant(struct mid_window *w, u32 epoch, unsigned int credits)
 			     credits > MID_CREDITS_MASK - (old & MID_CREDITS_MASK)))
 			return mid_window_grant_slow(w, epoch, credits);
 	} while (!atomic64_try_cmpxchg(&w->credits, &old, old + credits));
+	trace_midwindow_grant(w, epoch, credits);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mid_window_grant);
@@ -421,10 +456,7 @@ int mid_window_reserve(struct mid_window *w, unsigned int min, unsigned int max,
 	if (n != -EAGAIN || !timeout)
 		return min(n, 0);
 
-	n = mid_waiter_wait(w, &waiter, timeout);
-	if (!n)
-		*span = waiter.span;
-	return n;
+	return mid_waiter_wait(w, &waiter, timeout, span);
 }
 EXPORT_SYMBOL_GPL(mid_window_reserve);
 
@@ -450,6 +482,7 @@ void mid_window_give_back(struct mid_window *w, struct mid_span *span)
 		if (!wrong) {
 			mid_ids_leave_span(w, span->first, span->n);
 			mid_ids_return(w, span->first, span->n);
+			trace_midwindow_give_back(w, w->epoch, span->first, span->n);
 		}
 	}
 	raw_spin_unlock_irqrestore(&w->lock, flags);
@@ -810,6 +843,20 @@ static bool mid_window_is_inside(const struct mid_window *w, u32 epoch, u64 id)
 	return false;
 }
 
+/* Claims @ctx, and frees the entry.  Otherwise, as mid_window_claim() */
+static __always_inline void *mid_window_end(struct mid_window *w, u32 epoch, u64 id,
+					    const void *only, struct mid_entry **e, u64 *word)
+{
+	bool watched = mid_window_watched();
+	void *ctx = mid_window_claim(w, epoch, id, only, watched ? MID_BUSY : MID_FREE, e, word);
+
+	if (unlikely(ctx && watched))
+		mid_entry_end(w, *e, ctx);
+	if (likely(ctx))
+		mid_window_freed(w);
+	return ctx;
+}
+
 /* No request in flight has this id: counts it, and says why. */
 static noinline enum mid_stray mid_window_missed(struct mid_window *w, u32 epoch, u64 id)
 {
@@ -824,10 +871,13 @@ static noinline enum mid_stray mid_window_missed(struct mid_window *w, u32 epoch
 		stale = id < w->next && !inside &&
 			(id < w->tail || (!mid_ring_test(w->rings->out, id) &&
 					  !mid_ring_test(w->rings->back, id)));
-	if (stale)
+	if (stale) {
 		w->stale++;
-	else
+		trace_midwindow_stale(w, epoch, id);
+	} else {
 		w->unknown++;
+		trace_midwindow_unknown(w, epoch, id);
+	}
 	raw_spin_unlock_irqrestore(&w->lock, flags);
 	return stale ? MID_STRAY_STALE : MID_STRAY_UNKNOWN;
 }
@@ -853,10 +903,8 @@ void *mid_window_dissociate(struct mid_window *w, u32 epoch, u64 id)
 	u64 word;
 
 	rcu_read_lock();
-	ctx = mid_window_claim(w, epoch, id, NULL, MID_FREE, &e, &word);
-	if (likely(ctx))
-		mid_window_freed(w);
-	else if (!e || !mid_window_unabandon(w, e, word, true))
+	ctx = mid_window_end(w, epoch, id, NULL, &e, &word);
+	if (unlikely(!ctx) && (!e || !mid_window_unabandon(w, e, word, true)))
 		mid_window_missed(w, epoch, id);
 	rcu_read_unlock();
 	return ctx;
@@ -883,9 +931,7 @@ bool mid_window_dissociate_if(struct mid_window *w, const struct mid_tag *tag, v
 	if (!mid_ctx_is_valid(ctx))
 		return false;
 	rcu_read_lock();
-	ours = mid_window_claim(w, tag->epoch, tag->id, ctx, MID_FREE, &e, &word);
-	if (ours)
-		mid_window_freed(w);
+	ours = mid_window_end(w, tag->epoch, tag->id, ctx, &e, &word);
 	rcu_read_unlock();
 	return ours;
 }
@@ -926,6 +972,8 @@ bool mid_window_unsend(struct mid_window *w, const struct mid_tag *tag, void *ct
 	raw_spin_lock_irqsave(&w->lock, flags);
 	if (t.epoch == w->epoch && (e->async_id || !mid_ids_return(w, t.id, e->charge)))
 		w->lost += e->charge;
+	trace_midwindow_unsend(w, t.epoch, t.id, ctx,
+			       jiffies64_to_nsecs(mid_word_age(word)));
 	mid_slot_free(&e->slot, word);
 	raw_spin_unlock_irqrestore(&w->lock, flags);
 	/* A task that waits for the ids makes this serve it. */
@@ -1114,6 +1162,7 @@ u32 mid_window_reset(struct mid_window *w, mid_window_fn fn, void *arg)
 	w->rooms = 0;
 	w->paused = true;
 	mid_ids_open(w, mid_window_first_id());
+	trace_midwindow_reset(w, new);
 	raw_spin_unlock_irqrestore(&w->lock, flags);
 
 	mid_window_serve(w);
@@ -1166,8 +1215,10 @@ int mid_window_note_async(struct mid_window *w, u32 epoch, u64 id, u64 async_id)
 	else if (!mid_slot_touch(&e->slot, &w->lock, MID_LIVE, MID_STATE) &&
 		 mid_word_state(word) != MID_ABANDONED)
 		err = -ENOENT;
-	else
-		e->async_id = async_id;
+	if (!err && !e->async_id) {
+		WRITE_ONCE(e->async_id, async_id);
+		trace_midwindow_note_async(w, epoch, id, async_id);
+	}
 	raw_spin_unlock_irqrestore(&w->lock, flags);
 	return err;
 }
@@ -1245,6 +1296,7 @@ int mid_window_drain(struct mid_window *w, unsigned long timeout)
 	long left = min_t(unsigned long, timeout, MAX_SCHEDULE_TIMEOUT);
 
 	might_sleep();
+	trace_midwindow_drain(w, mid_window_epoch(w));
 	mid_window_shut(w);
 	left = wait_for_completion_killable_timeout(&w->drained, left);
 	if (left > 0 || completion_done(&w->drained))
@@ -1304,6 +1356,29 @@ void mid_window_stats(struct mid_window *w, struct mid_window_stats *stats)
 }
 EXPORT_SYMBOL_GPL(mid_window_stats);
 
+#include "window/debugfs.h"
+
+/**
+ * mid_window_show_with - have the client describe its requests in debugfs
+ * @w: the window
+ * @show: appends what the client knows of the request @ctx (its command, its pid, its file)
+ *	to its line of the file inflight, without a newline; %NULL: nothing
+ *
+ * @show is called under RCU for each request in flight, also while the request is claimed.
+ * So a client that has a @show must not free or reuse a request before an RCU grace period has
+ * passed since it was claimed.  200 characters are shown; others than printable ASCII as "?".
+ *
+ * When this returns, no reader of debugfs is in an earlier @show.  After
+ * mid_window_destroy() none is in the last one.
+ *
+ * Context: May sleep.
+ */
+void mid_window_show_with(struct mid_window *w, void (*show)(struct seq_file *m, void *ctx))
+{
+	mid_folder_show_with(&w->folder, show);
+}
+EXPORT_SYMBOL_GPL(mid_window_show_with);
+
 static void mid_window_free(struct mid_window *w)
 {
 	struct mid_hash *h, *older;
@@ -1313,6 +1388,7 @@ static void mid_window_free(struct mid_window *w)
 		mid_hash_free(h);
 	}
 	kvfree(w->rings);
+	free_percpu(w->folder.latency.counts);
 	kvfree(w);
 }
 
@@ -1343,7 +1419,7 @@ struct mid_window *mid_window_create(const char *name, unsigned int slots, gfp_t
 
 	if (!name || !*name || slots > MID_WINDOW_MAX_SLOTS)
 		return ERR_PTR(-EINVAL);
-	w = mid_window_alloc(sizeof(*w), gfp);
+	w = mid_window_alloc(struct_size(w, folder.name, mid_folder_name_size(name)), gfp);
 	if (!w)
 		return ERR_PTR(-ENOMEM);
 	w->rings = mid_window_alloc(sizeof(*w->rings), gfp);
@@ -1364,6 +1440,8 @@ struct mid_window *mid_window_create(const char *name, unsigned int slots, gfp_t
 	w->epoch = mid_window_first_epoch();
 	atomic64_set(&w->credits, mid_credits_word(w->epoch, 0));
 	mid_ids_open(w, mid_window_first_id());
+	mid_folder_init(&w->folder, name);
+	trace_midwindow_create(w, w->epoch);
 	return w;
 }
 EXPORT_SYMBOL_GPL(mid_window_create);
@@ -1391,20 +1469,32 @@ void mid_window_destroy(struct mid_window *w, mid_window_fn destructor, void *ar
 		return;
 	might_sleep();
 
+	trace_midwindow_destroy(w, w->epoch);
 	mid_window_shut(w);
 	mid_window_await_waiters(w);
 	mid_window_sweep(w, &sweep, destructor);
 	cancel_delayed_work_sync(&w->expiry);
+	mid_folder_remove(&w->folder);
 	/* A lookup, or the end of a claim, may be in there. */
 	call_rcu(&w->rcu, mid_window_free_rcu);
 }
 EXPORT_SYMBOL_GPL(mid_window_destroy);
 
+static int __init mid_window_init(void)
+{
+	mid_debugfs = debugfs_create_dir(KBUILD_MODNAME, NULL);
+	return 0;
+}
+
 static void __exit mid_window_exit(void)
 {
+	debugfs_remove(mid_debugfs);
 	/* mid_window_free_rcu() */
 	rcu_barrier();
 }
+
+/* Before any client, if both are part of the kernel */
+subsys_initcall(mid_window_init);
 module_exit(mid_window_exit);
 
 MODULE_DESCRIPTION("MessageId windows: tracks the in-flight SMB2/3 requests of a connection");

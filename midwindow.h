@@ -42,7 +42,7 @@
  *
  *   lookup   map, map_get_put, for_each, epoch
  *   ids      begin, reserve, give_back, associate, set_aside, reset, resume,
- *            shut, drain, stats
+ *            shut, drain, stats, show_with
  *   claim    dissociate, dissociate_if, claim_if, stray, grant
  *   replace  unsend, reassociate, abandon, note_async, async_id
  *
@@ -58,7 +58,7 @@
  *      begins, or begin later.  Only tasks that wait in reserve may still be
  *      there: they get -ESHUTDOWN
  *
- * Contexts: create, destroy, drain, and reserve with a timeout may sleep.  All
+ * Contexts: create, destroy, drain, show_with, and reserve with a timeout may sleep.  All
  * other calls are allowed in task, softirq and hardirq context, also on
  * PREEMPT_RT, but not in NMI.  Of these only begin and associate may allocate
  * memory, under the @gfp of their caller, and only with more requests in flight
@@ -79,6 +79,7 @@
 #include "midatlas.h"
 
 struct mid_window;
+struct seq_file;
 
 /**
  * MID_WINDOW_RESERVED - the id that is never handed out
@@ -253,6 +254,8 @@ bool mid_window_async_id(struct mid_window *w, const struct mid_tag *tag,
 void mid_window_shut(struct mid_window *w);
 int mid_window_drain(struct mid_window *w, unsigned long timeout);
 void mid_window_stats(struct mid_window *w, struct mid_window_stats *stats);
+void mid_window_show_with(struct mid_window *w,
+			  void (*show)(struct seq_file *m, void *ctx));
 
 #if IS_ENABLED(CONFIG_KUNIT)
 /* Tests replace these: to make allocations fail, and to choose the first numbers. */

@@ -88,7 +88,7 @@ static unsigned long mid_sweep_age(const struct mid_sweep *s, u64 word)
 static void *mid_slot_sweep(struct mid_atlas *atlas, struct mid_table *t, unsigned int i,
 			    const struct mid_sweep *s, u16 *mid)
 {
-	bool traced = trace_midatlas_dissociate_enabled();
+	bool watched = mid_atlas_watched();
 	struct mid_slot *slot = &t->slots[i];
 	unsigned long age;
 	void *ctx;
@@ -102,8 +102,8 @@ static void *mid_slot_sweep(struct mid_atlas *atlas, struct mid_table *t, unsign
 		*mid = mid_word_mid(t, i, word);
 		if (s->want && !s->want(ctx, *mid, age, s->arg))
 			return NULL;
-	} while (!mid_slot_claim_word(slot, &word, traced ? MID_BUSY : MID_FREE));
-	mid_table_claimed(atlas, t, i, word, ctx, traced);
+	} while (!mid_slot_claim_word(slot, &word, watched ? MID_BUSY : MID_FREE));
+	mid_table_claimed(atlas, t, i, word, ctx, watched);
 	return ctx;
 }
 

@@ -73,6 +73,7 @@ static void mid_table_free(struct mid_table *t)
 {
 	if (!t)
 		return;
+	kvfree(t->begun);
 	kvfree(t->slots);
 	kvfree(t);
 }
@@ -103,6 +104,10 @@ static struct mid_table *mid_table_alloc(unsigned int order, gfp_t gfp)
 		mid_table_free(t);
 		return NULL;
 	}
+
+	/* Without stamps, ages are known to a tick. */
+	if (static_branch_unlikely(&mid_timed))
+		t->begun = mid_atlas_alloc(slots * sizeof(*t->begun), gfp);
 
 	t->order = order;
 	t->mask = BIT(order) - 1;

@@ -28,8 +28,8 @@
 #include <linux/tracepoint.h>
 
 /* Not a __string(): what __assign_str() is given has changed in 6.10. */
-#define NAME_FIELD	__dynamic_array(char, name, strlen(atlas->name) + 1)
-#define NAME_ASSIGN	memcpy(__get_str(name), atlas->name, \
+#define NAME_FIELD	__dynamic_array(char, name, strlen(atlas->folder.name) + 1)
+#define NAME_ASSIGN	memcpy(__get_str(name), atlas->folder.name, \
 			       __get_dynamic_array_len(name))
 
 /* The atlas */
@@ -132,18 +132,18 @@ TRACE_EVENT(midatlas_reassociate,
 
 TRACE_EVENT(midatlas_dissociate,
 	    TP_PROTO(const struct mid_atlas *atlas, u16 mid, const void *ctx,
-		     unsigned long age),
-	    TP_ARGS(atlas, mid, ctx, age),
+		     u64 age_ns),
+	    TP_ARGS(atlas, mid, ctx, age_ns),
 	    TP_STRUCT__entry(NAME_FIELD
 			     __field(u16, mid)
 			     __field(const void *, ctx)
-			     __field(u32, age_ms)),
+			     __field(u64, age_ns)),
 	    TP_fast_assign(NAME_ASSIGN;
 			   __entry->mid = mid;
 			   __entry->ctx = ctx;
-			   __entry->age_ms = jiffies_to_msecs(age);),
-	    TP_printk("%s mid=0x%04x ctx=%p age_ms=%u", __get_str(name),
-		      __entry->mid, __entry->ctx, __entry->age_ms)
+			   __entry->age_ns = age_ns;),
+	    TP_printk("%s mid=0x%04x ctx=%p age_ns=%llu", __get_str(name),
+		      __entry->mid, __entry->ctx, __entry->age_ns)
 );
 
 TRACE_EVENT(midatlas_abandon,

@@ -41,6 +41,8 @@
  * @i: the slot
  * @word: the slot's word
  * @err: 0 when the task was given a slot, -EAGAIN before, or -ESHUTDOWN
+ * @task: the task
+ * @since: when it began to wait, in nanoseconds
  */
 struct mid_waiter {
 	struct list_head node;
@@ -49,6 +51,8 @@ struct mid_waiter {
 	unsigned int i;
 	u64 word;
 	int err;
+	struct task_struct *task;
+	u64 since;
 };
 
 static struct mid_waiter *mid_atlas_first_waiter(struct mid_atlas *atlas)
@@ -79,6 +83,8 @@ static int mid_waiter_enqueue(struct mid_atlas *atlas, struct mid_waiter *w)
 	int err = 0;
 
 	init_completion(&w->woken);
+	w->task = current;
+	w->since = ktime_get_mono_fast_ns();
 	raw_spin_lock_irqsave(&atlas->lock, flags);
 	if (mid_atlas_draining(atlas)) {
 		err = -ESHUTDOWN;

@@ -320,6 +320,7 @@ static void mid_ids_take_span(struct mid_window *w, u64 first, unsigned int n,
 	span->first = first;
 	span->n = n;
 	span->epoch = w->epoch;
+	trace_midwindow_reserve(w, w->epoch, first, n);
 }
 
 /* Whether @n ids are in spans */

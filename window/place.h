@@ -78,6 +78,7 @@
  * @async_id: the AsyncId of its interim response, or 0; under the lock
  * @epoch: the epoch of its ids
  * @charge: how many ids it has
+ * @begun: when it began, in nanoseconds, see midlatency.h
  * @node: in mid_window::abandoned, or in a list of the sweep that claimed it
  */
 struct mid_entry {
@@ -86,6 +87,7 @@ struct mid_entry {
 	u64 async_id;
 	u32 epoch;
 	u32 charge;
+	u64 begun;
 	struct list_head node;
 } __aligned(64);
 
@@ -262,6 +264,8 @@ static void mid_window_fill(struct mid_window *w, u64 first, unsigned int charge
 	WRITE_ONCE(e->charge, charge);
 	WRITE_ONCE(e->slot.ctx, ctx);
 	e->async_id = 0;
+	WRITE_ONCE(e->begun, mid_latency_stamp(&w->folder.latency));
+	trace_midwindow_associate(w, w->epoch, first, charge, ctx);
 	mid_window_count(w);
 	/* Often a member of the request: once it is LIVE it is not ours. */
 	tag->id = first;

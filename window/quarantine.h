@@ -31,6 +31,8 @@ static bool mid_window_unabandon(struct mid_window *w, struct mid_entry *e, u64 
 	raw_spin_lock_irqsave(&w->lock, flags);
 	ours = (u64)atomic64_read(&e->slot.word) == word;
 	if (ours) {
+		if (late)
+			trace_midwindow_late(w, e->epoch, e->id);
 		list_del(&e->node);
 		w->nr_abandoned--;
 		w->late += late;
@@ -93,6 +95,7 @@ static bool mid_window_begin_quarantine(struct mid_window *w, struct mid_entry *
 
 	if (!mid_slot_abandon(&e->slot, &w->lock, MID_LIVE, MID_STATE, ctx, until))
 		return false;
+	trace_midwindow_abandon(w, e->epoch, e->id, ctx, quarantine);
 	list_add_tail(&e->node, &w->abandoned);
 	if (++w->nr_abandoned > most) {
 		e = list_first_entry(&w->abandoned, struct mid_entry, node);

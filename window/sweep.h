@@ -91,7 +91,7 @@ static unsigned int mid_window_sweep(struct mid_window *w, struct mid_sweep *swe
 		ctx = e->slot.ctx;
 		id = e->id;
 		rcu_read_lock();
-		mid_slot_free(&e->slot, atomic64_read(&e->slot.word));
+		mid_entry_end(w, e, ctx);
 		mid_window_freed(w);
 		rcu_read_unlock();
 		if (fn)

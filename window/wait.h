@@ -77,6 +77,8 @@ struct mid_want {
  * @node: in a mid_window::queue while @err is -EAGAIN
  * @by_min: in mid_window::by_min, likewise, if it is not urgent
  * @woken: completed when another caller has changed @err
+ * @task: the task
+ * @since: when it began to wait, in nanoseconds
  * @want: what it asks for
  * @err: %-EAGAIN while it waits, 0 if it was given @span, otherwise the error
  *	that it returns
@@ -86,6 +88,8 @@ struct mid_waiter {
 	struct list_head node;
 	struct rb_node by_min;
 	struct completion woken;
+	struct task_struct *task;
+	u64 since;
 	struct mid_want want;
 	int err;
 	struct mid_span span;
@@ -129,6 +133,8 @@ static void mid_waiter_enqueue(struct mid_window *w, struct mid_waiter *waiter,
 			       const struct mid_want *want)
 {
 	init_completion(&waiter->woken);
+	waiter->task = current;
+	waiter->since = ktime_get_mono_fast_ns();
 	waiter->want = *want;
 	waiter->err = -EAGAIN;
 	w->waiting++;
@@ -153,6 +159,18 @@ static bool mid_window_is_dead(struct mid_window *w)
 	return !w->spans && !mid_window_in_use(w);
 }
 
+/* There are too few ids for a caller.  The first time, until there are enough: an event. */
+static void mid_window_starve(struct mid_window *w)
+{
+	u64 unsent;
+
+	if (!w->starved && trace_midwindow_stall_enabled()) {
+		unsent = mid_ids_lowest_unsent(w);
+		trace_midwindow_stall(w, unsent, unsent != w->next);
+	}
+	w->starved = true;
+}
+
 /*
  * The ids for the first in line: how many, from @first on, or why there are none:
  * -ENOSPC if there is no room.
@@ -171,11 +189,17 @@ static int mid_window_pick(struct mid_window *w, const struct mid_want *want, u6
 	if (!n && mid_window_is_dead(w)) {
 		/* What the last reply granted is visible now. */
 		n = mid_ids_find(w, want->min, want->max, want->urgent, first);
-		if (!n)
+		if (!n) {
+			mid_window_starve(w);
 			return -EDEADLK;
+		}
 	}
-	if (!n)
+	if (!n) {
+		mid_window_starve(w);
 		return -EAGAIN;
+	}
+	if (unlikely(w->starved))
+		w->starved = false;
 	return mid_window_has_room(w) ? n : -ENOSPC;
 }
 
@@ -268,11 +292,12 @@ static __always_inline void mid_window_freed(struct mid_window *w)
  * mid_window_destroy().
  */
 static int mid_waiter_wait(struct mid_window *w, struct mid_waiter *waiter,
-			   unsigned long timeout)
+			   unsigned long timeout, struct mid_span *span)
 {
 	long left = min_t(unsigned long, timeout, MAX_SCHEDULE_TIMEOUT);
 	unsigned long flags;
 
+	trace_midwindow_wait(w, waiter->want.min, waiter->want.max);
 	/* What came before the queue was seen */
 	mid_window_serve(w);
 	left = wait_for_completion_killable_timeout(&waiter->woken, left);
@@ -285,6 +310,9 @@ static int mid_waiter_wait(struct mid_window *w, struct mid_waiter *waiter,
 	/* What was too little for us may do for the next. */
 	if (waiter->err)
 		mid_window_serve(w);
+	else
+		*span = waiter->span;
+	trace_midwindow_wait_end(w, waiter->err);
 
 	raw_spin_lock_irqsave(&w->lock, flags);
 	if (!--w->waiting && w->shut)

@@ -53,7 +53,7 @@ void latency_note(u64 ns) { }
 
 struct task_struct *thread_start(int (*fn)(void *), void *data, const char *name)
 {
-	receiver = (struct task_struct){ fn, data };
+	receiver = (struct task_struct){ .fn = fn, .data = data };
 	return &receiver;
 }
 

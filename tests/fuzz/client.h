@@ -10,17 +10,14 @@
 
 /* Threads.  The only task is the receiver. */
 
-struct task_struct { int (*fn)(void *data); void *data; };
-
-#define current		((struct task_struct *)NULL)
 bool kthread_should_stop(void);
 bool signal_pending(struct task_struct *task);
 #define cond_resched()	do { } while (0)
 #define schedule_timeout_interruptible(ticks)	pass_time(ticks)
 
-struct mutex { bool locked; };
-
 #define mutex_init(m)	((m)->locked = false)
+#undef mutex_lock
+#undef mutex_unlock
 void mutex_lock(struct mutex *m);
 int mutex_lock_killable(struct mutex *m);
 bool mutex_trylock(struct mutex *m);
@@ -41,8 +38,6 @@ typedef struct { int none; } wait_queue_head_t;
 	(condition) ? 1 : killed ? -(long)ERESTARTSYS : 0;				\
 })
 
-#define completion_done(c)	((c)->done != 0)
-#define complete_all(c)		((c)->done = UINT_MAX)
 #define reinit_completion(c)	((c)->done = 0)
 #define wait_for_completion_killable(c)	\
 	(wait_for_completion_killable_timeout(c, MAX_SCHEDULE_TIMEOUT) < 0)

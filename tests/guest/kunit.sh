@@ -15,7 +15,7 @@ for module in $(echo "$MODULES" | tr , ' '); do
 	load "$(find . -name "$module.ko")" part="${PART:-1}" || fail "$module.ko does not load"
 	rmmod "$module" || fail "$module does not unload"
 done
-left=$(ls /sys/kernel/debug/midatlas)
+left=$(find /sys/kernel/debug/midatlas /sys/kernel/debug/midwindow -mindepth 1)
 [ -z "$left" ] || fail "left in debugfs: $left"
 rmmod midwindow midatlas || fail "the modules do not unload"
 done_well

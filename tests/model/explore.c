@@ -77,7 +77,7 @@ unsigned long jiffies;
 static char heap[HEAP_SIZE] __attribute__((aligned(64)));
 static char stacks[MODEL_THREADS][STACK_SIZE] __attribute__((aligned(64)));
 
-static int current = OUTSIDE;
+static int running = OUTSIDE;
 static int is_quiet;
 static void *outside_sp;
 static void (*thread_main)(int thread);
@@ -123,16 +123,16 @@ void broken(const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(complaint, sizeof(complaint), fmt, args);
 	va_end(args);
-	if (current == OUTSIDE || is_quiet)
+	if (running == OUTSIDE || is_quiet)
 		give_up();
 	/* A thread's stack is too small to print from. */
-	switch_stack(&world.threads[current].sp, outside_sp);
+	switch_stack(&world.threads[running].sp, outside_sp);
 	__builtin_unreachable();
 }
 
 static void crashed(int sig)
 {
-	snprintf(complaint, sizeof(complaint), "T%d: %s", current + 1, strsignal(sig));
+	snprintf(complaint, sizeof(complaint), "T%d: %s", running + 1, strsignal(sig));
 	give_up();
 }
 
@@ -167,9 +167,9 @@ __asm__(".text\n"
 
 static void __attribute__((noreturn)) thread_begins(void)
 {
-	thread_main(current);
-	world.threads[current].wait = ENDED;
-	switch_stack(&world.threads[current].sp, outside_sp);
+	thread_main(running);
+	world.threads[running].wait = ENDED;
+	switch_stack(&world.threads[running].sp, outside_sp);
 	__builtin_unreachable();
 }
 
@@ -198,7 +198,7 @@ static void create_thread(int thread, void (*begin)(void))
 /* To the explorer, who sends this thread on when it can go on. */
 static enum outcome stop(enum wait wait, const void *on)
 {
-	struct thread *me = &world.threads[current];
+	struct thread *me = &world.threads[running];
 	enum outcome outcome;
 
 	me->wait = wait;
@@ -215,16 +215,16 @@ static enum outcome stop(enum wait wait, const void *on)
 
 static void at(const char *function, int line)
 {
-	world.threads[current].function = function;
-	world.threads[current].line = line;
+	world.threads[running].function = function;
+	world.threads[running].line = line;
 }
 
-int current_thread(void) { return current; }
+int current_thread(void) { return running; }
 void quiet(bool on) { is_quiet += on ? 1 : -1; }
 
 void let_fail(enum outcome outcome, bool may)
 {
-	world.threads[current].may[outcome] = may;
+	world.threads[running].may[outcome] = may;
 }
 
 bool waits(int thread)
@@ -274,9 +274,9 @@ static void send(int thread, enum outcome outcome)
 	if (depth > deepest)
 		deepest = depth;
 	t->outcome = outcome;
-	current = thread;
+	running = thread;
 	switch_stack(&outside_sp, t->sp);
-	current = OUTSIDE;
+	running = OUTSIDE;
 	if (complaint[0])
 		give_up();
 	memset(stacks[thread], 0, (char *)t->sp - stacks[thread]);
@@ -358,20 +358,20 @@ void wait_until(bool (*may_go)(void))
 		return;
 	}
 	at(__func__, 0);
-	world.threads[current].may_go = may_go;
+	world.threads[running].may_go = may_go;
 	stop(WAITS_UNTIL, NULL);
 }
 
 unsigned int model_cpu(void)
 {
-	return current % MODEL_CPUS;
+	return running % MODEL_CPUS;
 }
 
 static bool holds_a_lock(void);
 
 void might_sleep(void)
 {
-	if (world.threads[current].rcu)
+	if (world.threads[running].rcu)
 		broken("might sleep inside rcu_read_lock()");
 	if (holds_a_lock())
 		broken("might sleep under a lock");
@@ -385,7 +385,7 @@ void *model_alloc(size_t size, gfp_t gfp)
 		might_sleep();
 	if (holds_a_lock())
 		broken("allocation under a lock");
-	if (!is_quiet && world.threads[current].may[FAILED]) {
+	if (!is_quiet && world.threads[running].may[FAILED]) {
 		at("alloc", 0);
 		if (stop(RUNS, b) == FAILED)
 			return NULL;
@@ -449,28 +449,28 @@ static void end_grace_periods(void)
 
 void rcu_read_lock(void)
 {
-	world.threads[current].rcu++;
+	world.threads[running].rcu++;
 }
 
 void rcu_read_unlock(void)
 {
 	unsigned int i;
 
-	if (world.threads[current].rcu <= 0)
+	if (world.threads[running].rcu <= 0)
 		broken("rcu_read_unlock() without a lock");
-	if (--world.threads[current].rcu)
+	if (--world.threads[running].rcu)
 		return;
 	for (i = 0; i < world.nr_callbacks; i++)
-		world.callbacks[i].readers &= ~(1u << current);
+		world.callbacks[i].readers &= ~(1u << running);
 	for (i = 0; i <= MODEL_THREADS; i++)
-		world.threads[i].readers &= ~(1u << current);
-	if (current == OUTSIDE)
+		world.threads[i].readers &= ~(1u << running);
+	if (running == OUTSIDE)
 		end_grace_periods();
 }
 
 void model_rcu_access(void)
 {
-	if (!world.threads[current].rcu)
+	if (!world.threads[running].rcu)
 		broken("rcu_dereference() outside rcu_read_lock()");
 }
 
@@ -497,7 +497,7 @@ void call_rcu(struct rcu_head *rcu, void (*func)(struct rcu_head *rcu))
 	rcu->func = func;
 	world.callbacks[world.nr_callbacks].rcu = rcu;
 	world.callbacks[world.nr_callbacks++].readers = readers;
-	if (current == OUTSIDE)
+	if (running == OUTSIDE)
 		end_grace_periods();
 }
 
@@ -523,7 +523,7 @@ void synchronize_rcu(void)
 		return;
 	}
 	at(__func__, 0);
-	world.threads[current].readers = readers;
+	world.threads[running].readers = readers;
 	stop(WAITS_READERS, NULL);
 }
 
@@ -545,13 +545,13 @@ static bool is_held[MODEL_THREADS + 1];
 
 static bool holds_a_lock(void)
 {
-	return is_held[current];
+	return is_held[running];
 }
 
 void model_lock(raw_spinlock_t *lock, const char *function, int line)
 {
 	check_access(lock);
-	if (lock->owner == current + 1)
+	if (lock->owner == running + 1)
 		broken("%s() takes a lock that it has", function);
 	if (is_quiet) {
 		if (lock->owner)
@@ -561,22 +561,22 @@ void model_lock(raw_spinlock_t *lock, const char *function, int line)
 		stop(WAITS_LOCK, lock);
 		check_access(lock);
 	}
-	lock->owner = current + 1;
-	is_held[current] = true;
+	lock->owner = running + 1;
+	is_held[running] = true;
 }
 
 void model_unlock(raw_spinlock_t *lock)
 {
 	check_access(lock);
-	if (lock->owner != current + 1)
+	if (lock->owner != running + 1)
 		broken("an unlock without a lock");
 	lock->owner = 0;
-	is_held[current] = false;
+	is_held[running] = false;
 }
 
 bool lockdep_is_held(const raw_spinlock_t *lock)
 {
-	return lock->owner == current + 1;
+	return lock->owner == running + 1;
 }
 
 void init_completion(struct completion *c)
@@ -613,8 +613,8 @@ static enum outcome wait_for(struct completion *c, bool timed, bool killable)
 			return timed ? TIMED_OUT : (broken("waits for ever"), GO);
 	} else {
 		at("wait", 0);
-		world.threads[current].timed = timed;
-		world.threads[current].killable = killable;
+		world.threads[running].timed = timed;
+		world.threads[running].killable = killable;
 		outcome = stop(WAITS_COMPLETION, c);
 		check_access(c);
 	}
@@ -779,6 +779,9 @@ void read_file(const char *name, void (*line)(const char *line))
 
 struct part { void *at; size_t size; };
 
+/* The module's own variables, see kernel.h */
+extern char __start_model_state[], __stop_model_state[];
+
 /* What makes up the state.  What a snapshot holds comes before what tells its size. */
 static unsigned int parts(struct part part[])
 {
@@ -787,6 +790,7 @@ static unsigned int parts(struct part part[])
 	part[n++] = (struct part){ &world, sizeof(world) };
 	part[n++] = (struct part){ is_held, sizeof(is_held) };
 	part[n++] = (struct part){ &jiffies, sizeof(jiffies) };
+	part[n++] = (struct part){ __start_model_state, __stop_model_state - __start_model_state };
 	part[n++] = (struct part){ test_state, test_state_size };
 	part[n++] = (struct part){ heap, world.heap_used };
 	for (i = 0; i < MODEL_THREADS; i++)
@@ -801,7 +805,7 @@ static size_t snapshots_used;
 
 static size_t save(void)
 {
-	struct part part[MODEL_THREADS + 5];
+	struct part part[MODEL_THREADS + 6];
 	unsigned int i, n = parts(part);
 	size_t where = snapshots_used;
 
@@ -816,7 +820,7 @@ static size_t save(void)
 
 static void restore(size_t where)
 {
-	struct part part[MODEL_THREADS + 5];
+	struct part part[MODEL_THREADS + 6];
 	void *dirty[MODEL_THREADS];
 	unsigned int i, n;
 
@@ -858,7 +862,7 @@ static u64 hash_part(const char *at, size_t size, u64 key)
 
 static u64 hash_state(void)
 {
-	struct part part[MODEL_THREADS + 5];
+	struct part part[MODEL_THREADS + 6];
 	unsigned int i, n = parts(part);
 	u64 hash = n;
 
@@ -949,6 +953,13 @@ static void search(void)
 
 void reset_world(void)
 {
+	size_t size = __stop_model_state - __start_model_state;
+	static char *first;
+
+	/* The module's variables as they were at first */
+	if (!first)
+		first = memcpy(malloc(size), __start_model_state, size);
+	memcpy(__start_model_state, first, size);
 	memset(&world, 0, sizeof(world));
 	memset(is_held, 0, sizeof(is_held));
 	jiffies = 1000;
@@ -976,9 +987,9 @@ unsigned long explore(int threads, void (*main)(int thread))
 	for (thread = 0; thread < threads; thread++)
 		create_thread(thread, thread_begins);
 	create_thread(MODEL_WORKER, worker_begins);
-	current = MODEL_WORKER;
+	running = MODEL_WORKER;
 	switch_stack(&outside_sp, world.threads[MODEL_WORKER].sp);
-	current = OUTSIDE;
+	running = OUTSIDE;
 	search();
 	return seen_used;
 }

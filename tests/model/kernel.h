@@ -224,6 +224,7 @@ void *model_alloc(size_t size, gfp_t gfp);
 void *model_alloc_per_cpu(gfp_t gfp);
 void model_free(const void *p);
 #define kzalloc		model_alloc
+#define kcalloc(n, size, gfp)	model_alloc((n) * (size), gfp)
 #define kvzalloc	model_alloc
 #define kfree		model_free
 #define kvfree		model_free
@@ -335,9 +336,12 @@ bool model_traces(void);
 #define pr_warn_ratelimited(...)	do { } while (0)
 
 struct dentry;
-struct file;
 struct inode { void *i_private; };
-struct seq_file { void *private; };
+struct seq_file {
+	char *buf;
+	size_t size, count;
+	void *private;
+};
 struct seq_operations {
 	void *(*start)(struct seq_file *m, loff_t *pos);
 	void *(*next)(struct seq_file *m, void *v, loff_t *pos);
@@ -345,9 +349,11 @@ struct seq_operations {
 	int (*show)(struct seq_file *m, void *v);
 };
 
+struct file { void *private_data; };
 struct file_operations {
 	void *owner;
 	int (*open)(struct inode *inode, struct file *file);
+	ssize_t (*write)(struct file *file, const char *buf, size_t count, loff_t *pos);
 	void *read, *llseek, *release;
 };
 
@@ -372,6 +378,10 @@ void model_init_work(struct work_struct *w, void (*func)(struct work_struct *w))
 #define INIT_WORK(w, f)		model_init_work(w, f)
 #endif
 static inline void seq_puts(struct seq_file *m, const char *s) { }
+static inline void seq_putc(struct seq_file *m, char c) { }
+static inline bool seq_has_overflowed(struct seq_file *m) { return false; }
+#define single_open(file, show, data)	((void)(show), -ENOMEM)
+#define single_release	NULL
 #define DEFINE_SHOW_ATTRIBUTE(name)					\
 	static int __attribute__((unused))				\
 	(*name##_unused)(struct seq_file *, void *) = name##_show;	\
@@ -383,5 +393,42 @@ static inline void seq_puts(struct seq_file *m, const char *s) { }
 #define cancel_work_sync(w)	((void)(w))
 #define memalloc_noio_save()	0u
 #define memalloc_noio_restore(flags)	((void)(flags))
+
+/* Folders are made and removed in one step.  Their list is part of the state. */
+
+#undef LIST_HEAD
+#define LIST_HEAD(name)							\
+	struct list_head name __attribute__((section("model_state"))) = LIST_HEAD_INIT(name)
+#define DEFINE_SPINLOCK(name)	char name __attribute__((unused))
+#define spin_lock_irqsave(lock, flags)		((flags) = 0)
+#define spin_unlock_irqrestore(lock, flags)	((void)(flags))
+
+/* Latency is never switched on. */
+
+#define DEFINE_STATIC_KEY_FALSE(name)	const bool name
+#define static_branch_unlikely(key)	(*(key))
+#define static_branch_inc(key)	((void)(key))
+#define static_branch_dec(key)	((void)(key))
+struct mutex { bool locked; };
+#define DEFINE_MUTEX(name)	struct mutex name __attribute__((unused))
+#define mutex_lock(mutex)	((void)(mutex))
+#define mutex_unlock(mutex)	((void)(mutex))
+#define alloc_percpu(T)		((T *)NULL)
+#define kstrtobool_from_user(buf, count, on)	(*(on) = false, 0)
+#define ktime_get_mono_fast_ns()	0ull
+#define jiffies64_to_nsecs(j)	((u64)(j) * NSEC_PER_MSEC)
+#define NSEC_PER_MSEC	1000000ull
+#define NSEC_PER_USEC	1000ull
+#define div_u64(a, b)	((a) / (b))
+
+#define TASK_COMM_LEN	16
+struct task_struct {
+	int pid;
+	char comm[TASK_COMM_LEN];
+	int (*fn)(void *data);
+	void *data;
+};
+#define current		((struct task_struct *)NULL)
+#define strscpy(to, from, size)	strncpy(to, from, (size) - 1)
 
 #endif /* _MODEL_KERNEL_H */
