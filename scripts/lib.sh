@@ -126,7 +126,7 @@ copy_sources() {
 
 # own_sources: prints the paths of the modules' sources and private headers
 own_sources() {
-	find "$top"/mid{atlas,window}.c "$top"/midslot.h "$top"/{atlas,window} -name '*.[ch]' 2>/dev/null || true
+	find "$top"/mid{atlas,window}.c "$top"/mid{slot,folder,latency}.h "$top"/{atlas,window} -name '*.[ch]' 2>/dev/null || true
 }
 
 # build_modules KERNEL: builds the modules into $work. The cache keeps the last build for

@@ -4,20 +4,25 @@
 
 observe.py trace FILE ATLAS    a trace with all midatlas events: each MID of the atlas
                                must follow the states drawn in atlas/trace.h
-observe.py inflight FILE       a copy of an atlas' inflight
-observe.py stats FILE          a copy of an atlas' stats
+observe.py window FILE NAME    a trace with all midwindow events: each id of the window
+                               must follow the states drawn in window/trace.h
+observe.py inflight FILE       a copy of an atlas' or a window's inflight
+observe.py stats FILE          a copy of an atlas' or a window's stats
+observe.py latency FILE RESULT a copy of latency; the sample client's result must have
+                               p50 and p99 in the same bucket, or in the next one
 observe.py top FILE ATLAS RATE output of midatlas-top for a busy atlas; RATE has two
                                samples of its counter
-observe.py watch DIRECTORY     reads the files of all atlases until SIGTERM"""
+observe.py watch DIRECTORY...  reads the files of all atlases and windows until SIGTERM"""
 
 import collections
 import glob
+import itertools
 import os
 import re
 import signal
 import sys
 
-EVENT = re.compile(r"^.*: midatlas_(\w+): (\S+) ?(.*)$")
+EVENT = re.compile(r"^.*: mid(?:atlas|window)_(\w+): (\S+) ?(.*)$")
 
 
 def fail(message):
@@ -79,52 +84,138 @@ def lives(events):
     return seen
 
 
-def check_trace(path, atlas):
+def events_of(path, name):
     events = []
     with open(path) as file:
         for line in file:
             match = EVENT.match(line)
-            if match and match[2] == atlas:
-                events.append((match[1], fields(match[3])))
-    seen = lives(events)
-    for event in ("create", "associate", "reassociate", "dissociate", "abandon",
-                  "late", "expire", "stale", "exhausted", "wait", "wait_end",
-                  "drain", "drain_end", "destroy"):
+            if match and match[2] == name:
+                events.append((match[1], fields(match[3].split(": ")[0])))
+    return events
+
+
+def check_seen(seen, *wanted):
+    for event in wanted:
         if not seen[event]:
             fail(f"no {event} in the trace")
-    if seen["associate"] != seen["dissociate"] + seen["abandon"]:
-        fail(f"the counts do not add up: {seen}")
     print(", ".join(f"{count} {event}" for event, count in seen.most_common()))
 
 
+def check_trace(path, atlas):
+    seen = lives(events_of(path, atlas))
+    if seen["associate"] != seen["dissociate"] + seen["abandon"]:
+        fail(f"the counts do not add up: {seen}")
+    check_seen(seen, "create", "associate", "reassociate", "dissociate", "abandon",
+               "late", "expire", "stale", "exhausted", "wait", "wait_end", "drain",
+               "drain_end", "destroy")
+
+
+def check_window(path, window):
+    """Follows each id of each epoch: unsent or returned, in a span, in flight, ended."""
+    ids = {}
+    seen = collections.Counter()
+
+    def move(where, args, n, to, *allowed):
+        for i in range(n):
+            key = args["epoch"], int(args["id"]) + i
+            if ids.get(key, "unsent") not in allowed:
+                fail(f"{where}: id {key[1]} is {ids.get(key)}")
+            ids[key] = to
+
+    for number, (event, args) in enumerate(events_of(path, window), 1):
+        where = f"event {number}, {event} of {args}"
+        seen[event] += 1
+        if event == "reserve":
+            move(where, args, int(args["n"]), "in a span", "unsent")
+        elif event == "give_back":
+            move(where, args, int(args["n"]), "unsent", "in a span")
+        elif event == "associate":
+            move(where, args, 1, "in flight", "unsent", "in a span")
+        elif event == "unsend":
+            move(where, args, 1, "unsent", "in flight")
+        elif event == "dissociate":
+            move(where, args, 1, "ended", "in flight")
+        elif event == "abandon":
+            move(where, args, 1, "abandoned", "in flight")
+        elif event == "late":
+            move(where, args, 1, "ended", "abandoned")
+        elif event == "note_async":
+            move(where, args, 1, "in flight", "in flight")
+        elif event in ("stale", "unknown"):
+            if ids.get((args["epoch"], int(args["id"]))) == "in flight":
+                fail(f"{where}: the id is in flight")
+    if "in flight" in ids.values():
+        fail("a request did not end")
+    check_seen(seen, "create", "grant", "reserve", "associate", "dissociate", "abandon",
+               "late", "drain", "destroy")
+
+
+ATLAS_LINE = re.compile(r"(0x[0-9a-f]{4}) (?:[0-9a-f]{16} \d+ live(?: [ -~]{1,203})?"
+                        r"|- \d+ busy|- - abandoned for \d+ ms more)$")
+WINDOW_LINE = re.compile(r"(\d+) (?:-|\d+) \d+ \d+ (?:\d+ live(?: [ -~]{1,203})?"
+                         r"|- abandoned for \d+ ms more)$")
+LINES = {"mid context age_us state\n": ATLAS_LINE,
+         "id async_id epoch charge age_us state\n": WINDOW_LINE}
+
+
 def check_inflight(path):
-    """Returns the number of MIDs in use."""
-    mids = set()
+    """Returns the number of requests."""
+    ids = set()
     with open(path) as file:
-        if file.readline() != "mid context age_ms state\n":
+        wanted = LINES.get(file.readline())
+        if not wanted:
             fail(f"{path} has no heading")
         for line in file:
-            match = re.match(r"(0x[0-9a-f]{4}) (?:([0-9a-f]{16}) \d+ live|- \d+ busy"
-                             r"|- - abandoned for \d+ ms more)$", line)
+            match = wanted.match(line)
             if not match:
                 fail(f"{path} has {line!r}")
-            if match[1] in mids or match[1] == "0xffff":
+            if wanted is ATLAS_LINE and (match[1] in ids or match[1] == "0xffff"):
                 fail(f"{path} has {match[1]}, which is reserved or a duplicate")
-            mids.add(match[1])
-    return len(mids)
+            ids.add(match[1])
+    return len(ids)
+
+
+ATLAS_STATS = ("max in_use slots high_water abandoned waiters associated dissociated "
+               "stale unknown late exhausted oldest_ms").split()
+WINDOW_STATS = ("epoch next limit unsent spans given_back aside stalled in_use high_water "
+                "abandoned waiters wants slots associated dissociated stale unknown late "
+                "exhausted lost oldest_ms").split()
 
 
 def check_stats(path):
-    """Returns the number of MIDs in use."""
+    """Returns the number of requests."""
     with open(path) as file:
         stats = {key: int(value) for key, value in map(str.split, file)}
-    wanted = ("max in_use slots high_water abandoned waiters associated dissociated "
-              "stale unknown late exhausted oldest_ms").split()
-    if list(stats) != wanted:
+    if list(stats) not in (ATLAS_STATS, WINDOW_STATS):
         fail(f"{path} has {list(stats)}")
     if not stats["abandoned"] <= stats["in_use"] <= 0xffff >= stats["high_water"]:
         fail(f"{path} has {stats}")
     return stats["in_use"]
+
+
+def check_latency(path, result_path):
+    with open(path) as file:
+        state, heading, *lines = file.read().splitlines()
+    if (state, heading) != ("on", "below_ns count"):
+        fail(f"{path} has {state!r}, {heading!r}")
+    buckets = [tuple(map(int, line.split())) for line in lines]
+    with open(result_path) as file:
+        result = dict(line.split() for line in file)
+    total = sum(count for _, count in buckets)
+    if total < 100000:
+        fail(f"{path} has {total} requests, not 100000")
+    said = []
+    for percent in (50, 99):
+        rest = total * percent / 100
+        for below, count in buckets:
+            rest -= count
+            if rest <= 0:
+                break
+        own = int(result[f"latency_p{percent}_ns"])
+        if not below / 4 <= own < below * 2:
+            fail(f"p{percent} is below {below} ns in {path}, and {own} ns says the client")
+        said.append(f"p{percent} below {below} ns, {own} ns by the client")
+    print(f"{total} requests, {', '.join(said)}")
 
 
 def rate_of(path):
@@ -174,13 +265,22 @@ def watch_one(check, pattern):
     return reads, used
 
 
-def watch(directory):
+def check_other(path):
+    """Any other file"""
+    with open(path) as file:
+        file.read()
+    return False
+
+
+def watch(*directories):
     children = {}
-    for check in (check_stats, check_inflight):
+    files = ((check_stats, "stats"), (check_inflight, "inflight"),
+             (check_other, "[clw]*"))    # credits, latency, waiters
+    for (check, name), directory in itertools.product(files, directories):
         read_end, write_end = os.pipe()
         child = os.fork()
         if not child:
-            reads, used = watch_one(check, f"{directory}/*/{check.__name__[6:]}")
+            reads, used = watch_one(check, f"{directory}/*/{name}")
             os.write(write_end, f"{reads} {used}".encode())
             os._exit(0)
         children[child] = read_end
@@ -191,11 +291,12 @@ def watch(directory):
             fail("a reader failed")
         sums = [a + int(b) for a, b in zip(sums, os.read(read_end, 100).split())]
     if not sums[1]:
-        fail("no reading had a MID in use")
-    print(f"{sums[0]} readings, {sums[1]} with MIDs in use")
+        fail("no reading had a request")
+    print(f"{sums[0]} readings, {sums[1]} with requests")
 
 
 if __name__ == "__main__":
-    do = {"trace": check_trace, "inflight": check_inflight, "stats": check_stats,
+    do = {"trace": check_trace, "window": check_window, "latency": check_latency,
+          "inflight": check_inflight, "stats": check_stats,
           "top": check_top, "watch": watch}[sys.argv[1]]
     do(*sys.argv[2:])
