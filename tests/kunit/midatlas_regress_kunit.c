@@ -415,53 +415,69 @@ static void killed_task_leaves_drain(struct kunit *test)
  * Names
  */
 
-#define MOST_ATLASES	100000		/* that other tests may have created before */
-
-/*
- * The number of the directory NAME-NUMBER in debugfs, of @first to @last; 0 if there is
- * none.  A work makes the directory, so it may take a moment.
- */
-static unsigned int debugfs_number(const char *name, unsigned int first, unsigned int last)
+/* Whether there is a folder of this name.  A work item makes it, so it may take a moment. */
+static bool has_folder(const char *name)
 {
-	struct dentry *top = debugfs_lookup("midatlas", NULL), *dir;
+	struct dentry *top = debugfs_lookup("midatlas", NULL), *dir = NULL;
 	unsigned long end = jiffies + 5 * HZ;
-	unsigned int nr, found = 0;
-	char path[32];
 
-	if (!top)
-		return 0;
-	do {
-		for (nr = first; nr <= last && !found; nr++) {
-			snprintf(path, sizeof(path), "%s-%u", name, nr);
-			dir = debugfs_lookup(path, top);
-			if (IS_ERR_OR_NULL(dir))
-				continue;
-			dput(dir);
-			found = nr;
-		}
-		if (!found)
+	while (!dir && time_before(jiffies, end)) {
+		dir = debugfs_lookup(name, top);
+		if (IS_ERR_OR_NULL(dir)) {
+			dir = NULL;
 			msleep(20);
-	} while (!found && time_before(jiffies, end));
+		}
+	}
+	dput(dir);
 	dput(top);
-	return found;
+	return dir;
+}
+
+static void needs_folders(struct kunit *test)
+{
+	struct dentry *top = debugfs_lookup("midatlas", NULL);
+
+	if (IS_ERR_OR_NULL(top))
+		kunit_skip(test, "this kernel has no debugfs");
+	dput(top);
 }
 
 /*
  * A server's name, which a client may give its atlas, can have a '/' in it.  The name of a
- * directory cannot: without the atlas' replacing it, debugfs has no directory for it.
- *
- * The control is created next, and so has the next number.
+ * folder cannot: debugfs has no folder for it.
  */
-static void name_with_a_slash_has_a_directory_in_debugfs(struct kunit *test)
+static void name_with_a_slash_has_a_folder(struct kunit *test)
 {
-	unsigned int nr;
-
+	needs_folders(test);
 	regress_create(test, "kunit/regress", 4, 4);
-	regress_create(test, "kunit.control", 4, 4);
-	nr = debugfs_number("kunit.control", 1, MOST_ATLASES);
-	if (!nr)
-		kunit_skip(test, "this kernel has no debugfs, or midatlas does not use it");
-	KUNIT_EXPECT_EQ(test, debugfs_number("kunit_regress", nr - 1, nr - 1), nr - 1);
+	KUNIT_EXPECT_TRUE(test, has_folder("kunit_regress"));
+}
+
+/* "." is a folder already, and so is "..". */
+static void name_of_dots_has_a_folder(struct kunit *test)
+{
+	needs_folders(test);
+	regress_create(test, "..", 4, 4);
+	KUNIT_EXPECT_TRUE(test, has_folder("_."));
+}
+
+/* A client that numbers its connections had folders like "cifs-1-1". */
+static void only_a_name_in_use_gets_a_number(struct kunit *test)
+{
+	struct dentry *top;
+	struct regress *r;
+
+	needs_folders(test);
+	r = regress_create(test, "kunit-1", 4, 4);
+	KUNIT_EXPECT_TRUE(test, has_folder("kunit-1"));
+	regress_create(test, "kunit-1", 4, 4);
+	mid_atlas_destroy(r->atlas, NULL, NULL);
+	r->atlas = NULL;
+	top = debugfs_lookup("midatlas", NULL);
+	KUNIT_EXPECT_NULL(test, debugfs_lookup("kunit-1", top));
+	dput(top);
+	regress_create(test, "kunit-1", 4, 4);
+	KUNIT_EXPECT_TRUE(test, has_folder("kunit-1"));
 }
 
 static struct kunit_case regress_cases[] = {
@@ -471,7 +487,9 @@ static struct kunit_case regress_cases[] = {
 	KUNIT_CASE(slot_takes_the_last_of_its_mids),
 	KUNIT_CASE(request_that_was_often_reassociated_is_not_old),
 	KUNIT_CASE(killed_task_leaves_drain),
-	KUNIT_CASE(name_with_a_slash_has_a_directory_in_debugfs),
+	KUNIT_CASE(name_with_a_slash_has_a_folder),
+	KUNIT_CASE(name_of_dots_has_a_folder),
+	KUNIT_CASE(only_a_name_in_use_gets_a_number),
 	{}
 };
 
