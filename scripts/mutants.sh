@@ -41,15 +41,32 @@ by_litmus() {
 	said=$(sed -n 's/^\([^ ]*-broken\) */\1: /p' "$work/log")
 }
 
-# by_kunit SUITE TEST: builds only what changed since the last mutant
-by_kunit() {
+# Builds only what changed since the last mutant.
+build_mutant() {
+	local kernel
+
 	said="does not build"
 	kernel=$("$top/scripts/kernel.sh")
 	"$tree/scripts/modules.sh" "$kernel" "$work/modules" >"$work/log" 2>&1 || return
 	echo "$kernel" >"$work/modules/kernel"
+}
+
+# by_kunit SUITE TEST
+by_kunit() {
+	build_mutant || return
 	MIDATLAS_BUILT=$work/modules SUITES=$1.$2 "$tree/scripts/kunit.sh" >"$work/log" 2>&1 || true
 	said=$(sed -n "s/^\\[[0-9:]*\\][ =]*\\(\\[FAILED\\] $2\\)[ =]*$/\\1/p" "$work/log" | head -n 1)
 	[ -n "$said" ] || { said="$2 did not fail: $(tail -n 1 "$work/log")"; return 1; }
+}
+
+# by_guest TEST WORD...: the test must fail, and say these words
+by_guest() {
+	build_mutant || return
+	MIDATLAS_BUILT=$work/modules LIMIT=120 "$tree/scripts/guest.sh" "$1" >"$work/log" 2>&1 || true
+	said=$(sed -n 's/^ *FAIL: \(FAIL: \)\?//p' "$work/log" | head -n 1)
+	[[ $said = *"${*:2}"* ]] && return
+	said="does not say ${*:2}: ${said:-$(tail -n 1 "$work/log")}"
+	return 1
 }
 
 # restore: the sources without the last mutant, in $tree

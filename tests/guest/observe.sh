@@ -163,6 +163,29 @@ check latency /tmp/latency /tmp/result
 tell "latencies: $(cat /tmp/verdict)"
 rmmod smbecho || fail "smbecho does not unload"
 
+# wait_in FOLDER N: the file waiters must list N tasks of the sample client
+wait_in() {
+	signal_smbd STOP
+	await "$1/stats" waiters -eq "$2"
+	cat "$1/waiters" >/tmp/waiters
+	signal_smbd CONT
+	[ "$(grep -cE '^[1-9][0-9]*(-[1-9][0-9]*)? [0-9]+ [0-9]+ smbecho' /tmp/waiters)" -eq "$2" ] ||
+		fail "waiters does not list $2 tasks: $(cat /tmp/waiters)"
+}
+
+load samples/smbecho.ko requests=100000000 || fail "smbecho.ko does not load"
+await_folder $atlases/smbecho
+await $result replied -gt 1000
+wait_in $atlases/smbecho 14
+rmmod smbecho || fail "smbecho does not unload"
+load samples/smbecho.ko dialect=smb2 threads=20 credits=16 compound_every=0 requests=100000000 ||
+	fail "smbecho.ko does not load"
+await_folder $windows/smbecho
+await $result replied -gt 1000
+wait_in $windows/smbecho 4
+rmmod smbecho || fail "smbecho does not unload"
+tell "14 tasks wait for a MID, and 4 for credits"
+
 # display PARAMETER...: atlases and windows with two requests each
 display() {
 	load tests/stress/mid_display.ko "$@" || fail "mid_display.ko does not load"

@@ -45,8 +45,8 @@ def read_mutants(path):
         last = line[0]
     for m in mutants:
         if not (m.get('bug') and m['blocks'] and
-                re.match(r'(model|litmus|kunit) ', m.get('caught-by', ''))):
-            sys.exit(f"{path}: {m['mutant']}: needs bug:, caught-by: model|litmus|kunit WHICH, in:, - and +")
+                re.match(r'(model|litmus|kunit|guest) ', m.get('caught-by', ''))):
+            sys.exit(f"{path}: {m['mutant']}: needs bug:, caught-by: model|litmus|kunit|guest WHICH, in:, - and +")
     return mutants
 
 
