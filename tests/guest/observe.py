@@ -234,15 +234,14 @@ def check_top(path, atlas, rate_path):
     tables = [table.splitlines() for table in text.split("\n\n")[1::2]]
     if len(tables) != 2:
         fail(f"midatlas-top prints {len(tables)} tables, not 2: {text}")
-    for head, *rows in tables:
-        if not head.startswith("ATLAS  "):
-            fail(f"midatlas-top prints the heading {head}")
-        row = [row.split() for row in rows if row.startswith(f"{atlas} ")]
-        if not row or not re.match(r"[1-9]\d*/50$", row[0][1]) or float(row[0][2]) <= 0:
-            fail(f"midatlas-top shows no requests of {atlas}: {rows}")
-        if not rate / 5 < float(row[0][2]) < rate * 5:
-            fail(f"midatlas-top shows {row[0][2]} requests/s, not about {rate:.0f}")
-    print(f"{row[0][1]} in flight, {row[0][2]} requests/s")
+    for _, head, *rows in tables:
+        row = next((dict(zip(head.split(), row.split())) for row in rows
+                    if row.startswith(f"{atlas} ")), {})
+        if not re.match(r"[1-9]", row.get("FLIGHT", "")) or row["LIMIT"] != "50":
+            fail(f"midatlas-top shows no requests of {atlas}: {head}, {rows}")
+        if not rate / 5 < float(row["RATE"]) < rate * 5:
+            fail(f"midatlas-top shows {row['RATE']} requests/s, not about {rate:.0f}")
+    print(f"{row['FLIGHT']}/{row['LIMIT']} in flight, {row['RATE']} requests/s")
 
 
 def watch_one(check, pattern):
