@@ -62,6 +62,11 @@ check_kernel() {
 check_man() {
 	[ "$(inside dpkg -L midatlas-dev | grep -c '/man9/mid')" -eq "$(cat "$top"/*.c | grep -c '^EXPORT_SYMBOL_GPL')" ] ||
 		die "not every exported function has a man page in midatlas-dev"
+	[ "$(inside dpkg -L midatlas-tools | grep -c '/man1/mid')" -eq 1 ] || die "midatlas-top has no man page"
+}
+
+check_tools() {
+	inside midatlas-top --help >"$work/top.log" 2>&1 || die "midatlas-top does not run, see $work/top.log"
 }
 
 mapfile -t modules < <(sed -n 's/^BUILT_MODULE_NAME.*="\(.*\)"/\1/p' "$top/dkms.conf")
@@ -79,7 +84,7 @@ sources | mmdebstrap --quiet --variant=apt --include=ca-certificates --dpkgopt=f
 	die "mmdebstrap failed, see $work/debootstrap.log"
 apt update
 install_kernels
-apt install dkms pkgconf
+apt install dkms pkgconf python3
 files >"$work/before"
 
 mkdir "$root/packages"
@@ -90,8 +95,9 @@ for kernel in $kernels; do
 	check_kernel "$kernel"
 done
 check_man
+check_tools
 
-apt purge midatlas-dev midatlas-dkms
+apt purge midatlas-dev midatlas-dkms midatlas-tools
 files >"$work/after"
 diff "$work/before" "$work/after" >&2 || die "removing the packages leaves or removes other files"
 say "the packages install, build and uninstall cleanly"
