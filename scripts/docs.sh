@@ -5,9 +5,10 @@
 #                               the tools of the kernel tree: html/ and man9/
 # docs.sh man KERNEL-DOC DIR    writes only the man pages, into DIR
 #
-# It fails on any warning of Sphinx, kernel-doc or groff, if a page links to a function of
-# ours that no page describes, if an exported function has no man page, and if code in
-# README.md is not in samples/loopback.c.
+# It fails on any warning of Sphinx, kernel-doc, groff (also for the man page of
+# midatlas-top) or get_abi.py, if a page links to a function of ours that no page describes,
+# if an exported function has no man page, and if code in README.md is not in
+# samples/loopback.c.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -67,7 +68,10 @@ missing_pages() {
 	done
 }
 
-bad_pages() { groff -man -Tutf8 -K utf8 -ww -z "$out"/man9/*.9 2>&1; }
+bad_pages() { groff -man -Tutf8 -K utf8 -ww -z "$out"/man9/*.9 tools/*.1 2>&1; }
+
+# The format of the kernel's Documentation/ABI
+bad_abi() { PYTHONDONTWRITEBYTECODE=1 python3 "$tree/tools/docs/get_abi.py" --dir Documentation/ABI validate 2>&1; }
 
 # Lines of C in README.md that the sample does not have
 # shellcheck disable=SC2016  # the backquotes are Markdown
@@ -92,4 +96,5 @@ none "no page describes" "$(dead_links)"
 render_man
 none "no man page for" "$(missing_pages)"
 none "groff reports" "$(bad_pages)"
+none "get_abi.py reports" "$(bad_abi)"
 say "$(find "$out/html" -name '*.html' | wc -l) pages, $(find "$out/man9" -name '*.9' | wc -l) man pages in $out"
