@@ -270,5 +270,5 @@ wait $watch || fail "$(tail -n 1 /tmp/watch)"
 tell "$(cat /tmp/watch)"
 
 rmmod midatlas midwindow || fail "the modules do not unload"
-[ ! -e $atlases ] && [ ! -e $windows ] || fail "debugfs still has the folders"
+{ [ ! -e $atlases ] && [ ! -e $windows ]; } || fail "debugfs still has the folders"
 done_well
