@@ -13,7 +13,7 @@
  *	atlas/wait.h		the queue of tasks that wait for a MID
  *	atlas/service.h		how many slots may be used: the maximum, growth, drain
  *	atlas/aside.h		slots for urgent requests
- *	atlas/quarantine.h	MIDs whose requester gave up
+ *	atlas/quarantine.h	MIDs of requests that were given up
  *	atlas/sweep.h		claims of many requests: timeouts, resets
  *	atlas/stamp.h		when requests began, in nanoseconds
  *	atlas/debugfs.h, atlas/trace.h	what an operator sees, with midfolder.h and midlatency.h
@@ -852,7 +852,7 @@ static bool mid_table_used(const struct mid_table *t, u16 mid)
 	return gens_ago < mid_word_gen(t, word) && mid != MID_RESERVED;
 }
 
-/* A reply came whose MID has no request: late, stale or unknown? */
+/* A reply came, and no request has its MID: late, stale or unknown? */
 static enum mid_stray mid_atlas_missed(struct mid_atlas *atlas, u16 mid)
 {
 	struct mid_table *t = rcu_dereference(atlas->table);
@@ -902,7 +902,7 @@ static noinline void *mid_atlas_dissociated(struct mid_atlas *atlas, struct mid_
  *
  * The claim: however many callers race for one MID, for the reply, the timeout, the
  * signal and the reset, one of them gets the request and all others get %NULL.  The
- * MID is free again.  A reply whose MID has no request is counted, and ends the quarantine
+ * MID is free again.  If no request has @mid, the reply is counted, and ends the quarantine
  * of an abandoned MID; a client that looks up by mid_atlas_map_get_put() calls
  * mid_atlas_stray() for that.  RDBSS' RxMapAndDissociateMidFromContext().
  *
@@ -950,7 +950,7 @@ EXPORT_SYMBOL_GPL(mid_atlas_dissociate);
  *
  *	map_get_put(M): NULL
  *					the MID is M
- *	dissociate(M): T2's request, whose reply has not come
+ *	dissociate(M): T2's request; its reply has not come
  *	stray(M): MID_STRAY_LIVE
  *
  * RDBSS only has RxMapAndDissociateMidFromContext().

@@ -4,7 +4,7 @@
  *
  * SMB2/3 clients number their requests with 64-bit MessageIds.  A client uses
  * them in sequence, each once, inside a window that the server's credits open.
- * A request whose CreditCharge is n takes n consecutive ids, and the first of
+ * A request with a CreditCharge of n takes n consecutive ids, and the first of
  * them is its MessageId.  A window hands out these ids, and holds one opaque
  * pointer for each request in flight: the *request*, @ctx in the calls below.
  *

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * quarantine - MIDs whose requester gave up, and whose reply may still come
+ * quarantine - MIDs of requests that were given up; the replies may still come
  *
  * No request gets an ABANDONED MID until its late reply comes, the quarantine has passed,
  * or a quarter of the maximum is abandoned and this one is the oldest.  All of that is

@@ -64,7 +64,7 @@ samba_rows() {
 
 samba_smb1() {
 	samba_rows
-	row 'stale replies' stale -ge 0 '(to abandoned requests whose MID is free again)'
+	row 'stale replies' stale -ge 0 '(to requests that ended, after the quarantine)'
 	row 'peak in flight' peak_in_flight -eq "$(result_of max_mpx)" "of $(result_of max_mpx) (MaxMpxCount)"
 	row 'replies' replies -ge "$requests" '(some requests get three)'
 	row 'reassociated' reassociated -gt 0

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * quarantine - requests that were abandoned, and whose reply may still come
+ * quarantine - requests that were abandoned; the replies may still come
  *
  * Each id is used only once, so the quarantine does not protect it from reuse.  The id is
  * remembered to tell a late reply from one with an invalid id, and a drain waits for
