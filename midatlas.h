@@ -116,7 +116,7 @@ enum mid_stray {
  * @waiters: tasks in mid_atlas_associate_wait()
  * @associated: requests that were given a MID
  * @dissociated: requests that were taken out; on 32-bit CPUs both counts wrap
- * @stale: replies (dissociates and strays) whose MID is one of an earlier
+ * @stale: replies (dissociates and strays) with a MID of an earlier
  *	generation, as far as can be told
  * @unknown: replies whose MID never was in use
  * @late: replies whose MID was in quarantine
