@@ -17,6 +17,60 @@
 /* How long a shutdown waits for senders that already have an id. */
 #define CIFS_SHUT_TIMEOUT	(46 * HZ)
 
+static const char *const smb2_names[] = {
+	[SMB2_NEGOTIATE_HE] = "NEGOTIATE",
+	[SMB2_SESSION_SETUP_HE] = "SESSION_SETUP",
+	[SMB2_LOGOFF_HE] = "LOGOFF",
+	[SMB2_TREE_CONNECT_HE] = "TREE_CONNECT",
+	[SMB2_TREE_DISCONNECT_HE] = "TREE_DISCONNECT",
+	[SMB2_CREATE_HE] = "CREATE",
+	[SMB2_CLOSE_HE] = "CLOSE",
+	[SMB2_FLUSH_HE] = "FLUSH",
+	[SMB2_READ_HE] = "READ",
+	[SMB2_WRITE_HE] = "WRITE",
+	[SMB2_LOCK_HE] = "LOCK",
+	[SMB2_IOCTL_HE] = "IOCTL",
+	[SMB2_CANCEL_HE] = "CANCEL",
+	[SMB2_ECHO_HE] = "ECHO",
+	[SMB2_QUERY_DIRECTORY_HE] = "QUERY_DIRECTORY",
+	[SMB2_CHANGE_NOTIFY_HE] = "CHANGE_NOTIFY",
+	[SMB2_QUERY_INFO_HE] = "QUERY_INFO",
+	[SMB2_SET_INFO_HE] = "SET_INFO",
+	[SMB2_OPLOCK_BREAK_HE] = "OPLOCK_BREAK",
+};
+
+/*
+ * What debugfs shows of a request
+ *
+ *	T1: reads debugfs, under RCU	T2: cifsd
+ *
+ *	finds the mid
+ *					claims it, completes it
+ *					last reference: frees buffers, call_rcu
+ *	reads command, pid and file
+ *	leaves RCU
+ *					frees or reuses the mid
+ *
+ * These members are final before the request is in flight.  The path is not shown: only the
+ * task that waits, or callback_data, holds the open file, and T2 may have ended that.  The
+ * id of the file is the same as in /proc/fs/cifs/open_files, which has the path.
+ */
+static void smb2_mid_describe(struct seq_file *m, void *ctx)
+{
+	const struct mid_q_entry *mid = ctx;
+
+	seq_printf(m, "%s pid %d", smb2_names[le16_to_cpu(mid->command)], mid->pid);
+	if (mid->file)
+		seq_printf(m, " file 0x%llx", mid->file);
+}
+
+static void smb1_mid_describe(struct seq_file *m, void *ctx)
+{
+	const struct mid_q_entry *mid = ctx;
+
+	seq_printf(m, "command 0x%02x pid %d", le16_to_cpu(mid->command), mid->pid);
+}
+
 /**
  * cifs_mids_create - create the atlas or window of a new connection
  * @server: the connection; its protocol is known
@@ -27,23 +81,30 @@
  * that many requests, in 1 MiB, never needs memory again.  "max_credits" makes it
  * smaller.
  *
+ * In debugfs it has the name of the server.  Further channels have a number, too.
+ *
  * Return: 0 or %-ENOMEM.
  */
 int cifs_mids_create(struct TCP_Server_Info *server, unsigned int max_credits)
 {
+	const char *name = *server->hostname ? server->hostname : "cifs";
 	unsigned int slots = MID_WINDOW_MAX_SPAN;
-	char name[32];
 
-	snprintf(name, sizeof(name), "cifs-%llu", server->conn_id);
 	if (is_smb1(server)) {
 		server->atlas = mid_atlas_create(name, MID_ATLAS_MAX_MIDS,
 						 CIFS_FIRST_MIDS, GFP_KERNEL);
-		return PTR_ERR_OR_ZERO(server->atlas);
+		if (IS_ERR(server->atlas))
+			return PTR_ERR(server->atlas);
+		mid_atlas_show_with(server->atlas, smb1_mid_describe);
+		return 0;
 	}
 	if (max_credits >= 20)	/* cifs ignores less */
 		slots = min(slots, max_credits);
 	server->window = mid_window_create(name, slots, GFP_KERNEL);
-	return PTR_ERR_OR_ZERO(server->window);
+	if (IS_ERR(server->window))
+		return PTR_ERR(server->window);
+	mid_window_show_with(server->window, smb2_mid_describe);
+	return 0;
 }
 
 /**

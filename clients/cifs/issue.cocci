@@ -33,6 +33,7 @@ identifier hdr, server, entry;
  ...>
  }
 
+// Reads and writes have the id of their file in the same place.
 @smb2_mid@
 identifier hdr, server, entry;
 @@
@@ -51,6 +52,8 @@ identifier hdr, server, entry;
 -entry->mid = le64_to_cpu(hdr->MessageId);
 |
  entry->mid_state = MID_REQUEST_ALLOCATED;
++if (entry->command == SMB2_READ || entry->command == SMB2_WRITE)
++	entry->file = ((struct smb2_read_req *)hdr)->PersistentFileId;
 +rc = cifs_mid_issue(server, entry);
 +if (rc) {
 +	release_mid(server, entry);

@@ -35,6 +35,7 @@ typedef __u64, u64;
  ...
  __u64 mid;
 +struct mid_tag tag;
++__u64 file;	/* of a read or write: its persistent id */
  ...
 -bool wait_cancelled:1;
 -bool deleted_from_q:1;
