@@ -5,13 +5,14 @@
 # midatlas, in one UML guest against a real smbd. See clients/cifs/README.md.
 #
 #	short	converted only: mount, write, compare, unmount; for "make check"
+#	hang	converted only: the server stops, debugfs names the requests that wait; as well
 #	work	ten dialects with signing and encryption: verified fio, dbench, a tree
 #	faults	server killed or stopped, processes killed, unmount under load, no memory
 #	speed	throughput, the variants in turn
 #	many	cost of a small read beside thousands of pending requests
 #	checked	work and faults, under KASAN and others (scripts/kernel/kasan.config)
 #
-# Without PART: all but short. DIALECTS selects dialects of work.
+# Without PART: all but short and hang. DIALECTS selects dialects of work.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -65,6 +66,11 @@ side_by_side() {
 run_short() {
 	guest 180
 	say "$(value converted handed_out) requests, all accounted for"
+}
+
+run_hang() {
+	guest 180
+	say "$(sed -n 's/^@ \(.* in all lists.*\)/\1/p' "$work/console.log" | tr -d '\r')"
 }
 
 run_work() {
@@ -165,8 +171,8 @@ for dialect in $dialects; do
 	[[ " $all_dialects " = *" $dialect "* ]] || die "no dialect '$dialect': $all_dialects"
 done
 [ $# -gt 0 ] || set -- work faults speed many checked
-need smbd:samba mount.cifs:cifs-utils insmod:kmod busybox:busybox-static spatch:coccinelle
-[ "$*" = short ] || need taskset:util-linux pgrep:procps fio:fio dbench:dbench killall:psmisc gnuplot:gnuplot-nox column:bsdextrautils
+need smbd:samba mount.cifs:cifs-utils insmod:kmod busybox:busybox-static spatch:coccinelle python3:python3
+[[ $* =~ ^(short|hang| )+$ ]] || need taskset:util-linux pgrep:procps fio:fio dbench:dbench killall:psmisc gnuplot:gnuplot-nox column:bsdextrautils
 kernel=$("$top/scripts/kernel.sh")
 workdir cifs
 mkdir -p "$out"
@@ -174,7 +180,7 @@ build_modules "$kernel"
 cp "$("$top/clients/cifs/module.sh" "$kernel" "$work")" "$work/"
 gcc -O2 -pthread -o "$work/hold" "$top/clients/cifs/hold.c"
 for part; do
-	declare -F "run_$part" >/dev/null || die "no part '$part': short, work, faults, speed, many or checked"
+	declare -F "run_$part" >/dev/null || die "no part '$part': short, hang, work, faults, speed, many or checked"
 	"run_$part"
 done
 [ ${#wrong[@]} -eq 0 ] || die "FAILED: $(printf '%s; ' "${wrong[@]}")"

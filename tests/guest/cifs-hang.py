@@ -1,0 +1,216 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Compares the lists of requests that wait for a stopped smbd.
+
+cifs-hang.py proxy LOG                forwards a connection from PORT to smbd, and logs each
+                                      request and reply
+cifs-hang.py hang MOUNT SMBD WINDOW LOG
+                                      stops smbd, a process group. Five readers, a writer and
+                                      a stat() of MOUNT hang. Their requests must be listed
+                                      alike by the proxy, cifs' DebugData and the WINDOW in
+                                      debugfs.
+"""
+
+import collections
+import mmap
+import os
+import re
+import signal
+import socket
+import struct
+import sys
+import threading
+import time
+
+PORT = 4450
+HEADER = struct.Struct("<4sHHIHHIIQ")
+REPLY = 1
+PENDING = 0x103
+NAMES = ("NEGOTIATE SESSION_SETUP LOGOFF TREE_CONNECT TREE_DISCONNECT CREATE CLOSE FLUSH READ "
+         "WRITE LOCK IOCTL CANCEL ECHO QUERY_DIRECTORY CHANGE_NOTIFY QUERY_INFO SET_INFO "
+         "OPLOCK_BREAK").split()
+
+READ_SIZE = 200000      # takes four MessageIds
+SLOW_MS = 1000
+PRECISE_NS = 10**6      # each age must be known to this, in one round
+ROUNDS = 20             # a busy host delays a task or the proxy
+
+Task = collections.namedtuple("Task", "pid began commands file")
+
+
+def fail(message):
+    sys.exit(f"cifs-hang: {message}")
+
+
+def forward(source, sink, log):
+    stream = source.makefile("rb")
+    while head := stream.read(4):
+        raw = stream.read(int.from_bytes(head, "big"))
+        now = time.monotonic_ns()
+        part = raw
+        while part:
+            _, _, _, status, command, _, flags, following, mid = HEADER.unpack_from(part)
+            if not flags & REPLY:
+                os.write(log, f"request {mid} {NAMES[command]} {now}\n".encode())
+            elif status != PENDING:
+                os.write(log, f"reply {mid}\n".encode())
+            part = part[following:] if following else b""
+        sink.sendall(head + raw)
+    sink.shutdown(socket.SHUT_WR)
+
+
+def proxy(path):
+    listener = socket.create_server(("127.0.0.1", PORT))
+    log = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    client, _ = listener.accept()
+    server = socket.create_connection(("127.0.0.1", 445))
+    for sock in (client, server):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    threading.Thread(target=forward, args=(server, client, log)).start()
+    forward(client, server, log)
+
+
+# The lists: each is a dict by MessageId
+
+def on_the_wire(path):
+    """Command and arrival of each request without a reply."""
+    found = {}
+    with open(path) as file:
+        for kind, mid, *rest in map(str.split, file):
+            if kind == "request":
+                found[int(mid)] = (rest[0], int(rest[1]))
+            else:
+                del found[int(mid)]
+    return found
+
+
+def in_debug_data():
+    """Command and pid."""
+    with open("/proc/fs/cifs/DebugData") as file:
+        found = re.findall(r"com: (\d+) pid: (\d+) cbdata: \S+ mid (\d+)", file.read())
+    return {int(mid): (NAMES[int(command)], int(pid)) for command, pid, mid in found}
+
+
+def in_window(window):
+    """Command, pid, id of the file and age in ns; and the times before and after."""
+    with open(f"{window}/inflight") as file:
+        before = time.monotonic_ns()
+        _, *lines = file.read().splitlines()
+        after = time.monotonic_ns()
+    found = {}
+    for line in lines:
+        match = re.fullmatch(r"(\d+) - \d+ \d+ (\d+) live (\w+) pid (\d+)(?: file (\w+))?", line)
+        if not match:
+            fail(f"inflight has the line {line!r}")
+        mid, age, command, pid, file_id = match.groups()
+        found[int(mid)] = (command, int(pid), file_id, int(age) * 1000)
+    return before, found, after
+
+
+def open_files():
+    """The id of each open file, by its name."""
+    with open("/proc/fs/cifs/open_files") as file:
+        fields = [line.split() for line in file if line.startswith("0x")]
+    return {field[7]: field[2] for field in fields}
+
+
+def same(what, found, expected):
+    if sorted(found) != sorted(expected):
+        fail(f"{what}: {sorted(found)}, not {sorted(expected)}")
+
+
+# The tasks, each in a process of its own
+
+def start(commands, file, work):
+    began = mmap.mmap(-1, 8)
+    pid = os.fork()
+    if not pid:
+        began[:] = time.monotonic_ns().to_bytes(8, "little")
+        os._exit(0 if work() else 1)
+    return Task(pid, began, commands, file)
+
+
+def start_reader(path):
+    fd = os.open(path, os.O_RDONLY)
+    return lambda: start(["READ"], os.path.basename(path),
+                         lambda: len(os.pread(fd, READ_SIZE, 0)) == READ_SIZE)
+
+
+def start_writer(path):
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT)
+    return lambda: start(["WRITE"], os.path.basename(path),
+                         lambda: os.pwrite(fd, bytes(4096), 0) == 4096)
+
+
+def start_stat(path):
+    """A compound. The client remembers for a second that a name does not exist."""
+    return lambda: start(["CREATE", "QUERY_INFO", "CLOSE"], None,
+                         lambda: not os.path.exists(f"{path}{time.monotonic_ns()}"))
+
+
+def compare(tasks, window, log):
+    """Returns how far apart the bounds of each age are, in ns, by file and command."""
+    before, requests, after = in_window(window)
+    wire = on_the_wire(log)
+    same("the wire and the window", [(mid, command) for mid, (command, _) in wire.items()],
+         [(mid, command) for mid, (command, *_) in requests.items()])
+    same("DebugData and the window",
+         [(mid, *words) for mid, words in in_debug_data().items()],
+         [(mid, *words[:2]) for mid, words in requests.items()])
+    same("the tasks and the window",
+         [(task.pid, command) for task in tasks for command in task.commands],
+         [(pid, command) for command, pid, *_ in requests.values()])
+
+    by_pid = {task.pid: task for task in tasks}
+    ids = open_files()
+    widths = {}
+    for mid, (command, pid, file_id, age) in requests.items():
+        task = by_pid[pid]
+        if file_id != ids.get(task.file):
+            fail(f"{command} {mid} is for {file_id}, but {task.file} has {ids.get(task.file)}")
+        # The request began after the task did, and before the proxy received it.
+        least, most = before - wire[mid][1], after - int.from_bytes(task.began, "little")
+        if not least - 1000 < age <= most:
+            fail(f"{command} {mid} has the age {age} ns, not {least} to {most} ns")
+        widths[task.file, command] = most - least
+    return widths
+
+
+def await_requests(log, count):
+    patience = 500
+    while len(on_the_wire(log)) < count:
+        patience -= 1
+        if not patience:
+            fail(f"not {count} requests on the wire: {on_the_wire(log)}")
+        time.sleep(0.01)
+
+
+def hang(mount, smbd, window, log):
+    starters = [start_reader(f"{mount}/read{n}") for n in range(5)]
+    starters += [start_writer(f"{mount}/written"), start_stat(f"{mount}/missing")]
+    best = {}
+    for _ in range(ROUNDS):
+        same("in flight before", on_the_wire(log), [])
+        os.killpg(int(smbd), signal.SIGSTOP)
+        tasks = []
+        for begin in starters:      # one after the other, so that none waits for a CPU
+            tasks.append(begin())
+            await_requests(log, sum(len(task.commands) for task in tasks))
+        time.sleep(SLOW_MS / 1000)
+        widths = compare(tasks, window, log)
+        os.killpg(int(smbd), signal.SIGCONT)
+        for task in tasks:
+            if os.waitpid(task.pid, 0)[1]:
+                fail(f"{task} failed after smbd went on")
+        same("in flight after", in_window(window)[1], [])
+        best = {key: min(width, best.get(key, width)) for key, width in widths.items()}
+        if max(best.values()) <= PRECISE_NS:
+            break
+    else:
+        fail(f"after {ROUNDS} rounds an age is known to {max(best.values())} ns only: {best}")
+    print(f"{len(best)} requests, the same in all lists, ages right to",
+          f"{max(best.values()) / 10**6:.2f} ms")
+
+
+if __name__ == "__main__":
+    {"proxy": proxy, "hang": hang}[sys.argv[1]](*sys.argv[2:])
