@@ -178,6 +178,7 @@ workdir cifs
 mkdir -p "$out"
 build_modules "$kernel"
 cp "$("$top/clients/cifs/module.sh" "$kernel" "$work")" "$work/"
+cp "$top/tools/midatlas-top" "$work/"
 gcc -O2 -pthread -o "$work/hold" "$top/clients/cifs/hold.c"
 for part; do
 	declare -F "run_$part" >/dev/null || die "no part '$part': short, hang, work, faults, speed, many or checked"

@@ -7,17 +7,19 @@ cifs-hang.py proxy LOG                forwards a connection from PORT to smbd, a
 cifs-hang.py hang MOUNT SMBD WINDOW LOG
                                       stops smbd, a process group. Five readers, a writer and
                                       a stat() of MOUNT hang. Their requests must be listed
-                                      alike by the proxy, cifs' DebugData and the WINDOW in
-                                      debugfs.
+                                      alike by the proxy, cifs' DebugData, the WINDOW in
+                                      debugfs and midatlas-top.
 """
 
 import collections
+import json
 import mmap
 import os
 import re
 import signal
 import socket
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -107,6 +109,17 @@ def in_window(window):
     return before, found, after
 
 
+def in_top():
+    """Command, pid and age in ns."""
+    top = subprocess.run(["./midatlas-top", "--slow", str(SLOW_MS), "--json"],
+                         stdout=subprocess.PIPE, check=True)
+    found = {}
+    for request in json.loads(top.stdout)["requests"]:
+        command, _, pid, *_ = request["what"].split()
+        found[int(request["id"])] = (command, int(pid), request["age_us"] * 1000)
+    return found
+
+
 def open_files():
     """The id of each open file, by its name."""
     with open("/proc/fs/cifs/open_files") as file:
@@ -151,11 +164,16 @@ def start_stat(path):
 def compare(tasks, window, log):
     """Returns how far apart the bounds of each age are, in ns, by file and command."""
     before, requests, after = in_window(window)
+    top = in_top()
+    elapsed = time.monotonic_ns() - before
     wire = on_the_wire(log)
     same("the wire and the window", [(mid, command) for mid, (command, _) in wire.items()],
          [(mid, command) for mid, (command, *_) in requests.items()])
     same("DebugData and the window",
          [(mid, *words) for mid, words in in_debug_data().items()],
+         [(mid, *words[:2]) for mid, words in requests.items()])
+    same("midatlas-top and the window",
+         [(mid, *words[:2]) for mid, words in top.items()],
          [(mid, *words[:2]) for mid, words in requests.items()])
     same("the tasks and the window",
          [(task.pid, command) for task in tasks for command in task.commands],
@@ -172,6 +190,8 @@ def compare(tasks, window, log):
         least, most = before - wire[mid][1], after - int.from_bytes(task.began, "little")
         if not least - 1000 < age <= most:
             fail(f"{command} {mid} has the age {age} ns, not {least} to {most} ns")
+        if not age <= top[mid][2] <= age + elapsed:
+            fail(f"{command} {mid} is {age} ns old, and {top[mid][2]} in midatlas-top, {elapsed} later")
         widths[task.file, command] = most - least
     return widths
 
