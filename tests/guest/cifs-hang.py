@@ -2,16 +2,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """Compares the lists of requests that wait for a stopped smbd.
 
-cifs-hang.py proxy LOG                forwards a connection from PORT to smbd, and logs each
-                                      request and reply
+cifs-hang.py proxy LOG    forwards a connection from PORT to smbd, and logs each request
+                          and reply
+cifs-hang.py stop SMBD    stops smbd, a process group
 cifs-hang.py hang MOUNT SMBD WINDOW LOG
-                                      stops smbd, a process group. Five readers, a writer and
-                                      a stat() of MOUNT hang. Their requests must be listed
-                                      alike by the proxy, cifs' DebugData, the WINDOW in
-                                      debugfs and midatlas-top.
+                          stops smbd. Five readers, a writer and a stat() of MOUNT hang.
+                          Their requests must be listed alike by the proxy, cifs' DebugData,
+                          the WINDOW in debugfs and midatlas-top.
 """
 
 import collections
+import contextlib
+import glob
 import json
 import mmap
 import os
@@ -205,13 +207,25 @@ def await_requests(log, count):
         time.sleep(0.01)
 
 
+def stop(smbd):
+    """Waits until smbd has stopped: a process that runs on another CPU does so at a tick."""
+    os.killpg(int(smbd), signal.SIGSTOP)
+    running = True
+    while running:
+        running = False
+        for path in glob.glob("/proc/[0-9]*/stat"):
+            with contextlib.suppress(OSError), open(path) as file:
+                state, _, group, *_ = file.read().rpartition(")")[2].split()
+                running |= group == smbd and state not in "TZ"
+
+
 def hang(mount, smbd, window, log):
     starters = [start_reader(f"{mount}/read{n}") for n in range(5)]
     starters += [start_writer(f"{mount}/written"), start_stat(f"{mount}/missing")]
     best = {}
     for _ in range(ROUNDS):
         same("in flight before", on_the_wire(log), [])
-        os.killpg(int(smbd), signal.SIGSTOP)
+        stop(smbd)
         tasks = []
         for begin in starters:      # one after the other, so that none waits for a CPU
             tasks.append(begin())
@@ -233,4 +247,4 @@ def hang(mount, smbd, window, log):
 
 
 if __name__ == "__main__":
-    {"proxy": proxy, "hang": hang}[sys.argv[1]](*sys.argv[2:])
+    {"proxy": proxy, "hang": hang, "stop": stop}[sys.argv[1]](*sys.argv[2:])

@@ -26,5 +26,23 @@ python3 -B guest/cifs-hang.py hang $mnt "$smbd" $window /tmp/wire >/tmp/verdict 
 	fail "$(tail -n 1 /tmp/verdict)"
 tell "$(cat /tmp/verdict)"
 umount $mnt || fail "no unmount"
+
+# SMB1 has an atlas. READ_ANDX has the number 0x2e.
+atlas=/sys/kernel/debug/midatlas/127.0.0.1
+mount_share 1.0,cache=none || fail "no mount with vers=1.0"
+exec 3<$mnt/read0
+python3 -B guest/cifs-hang.py stop "$smbd"
+busybox dd bs=4096 count=1 <&3 >/dev/null 2>&1 &
+reader=$!
+until grep -q ' live ' $atlas/inflight; do sleep 0.1; done
+mid=$(printf 0x%04x "$(sed -n 's/.* mid \([0-9]*\)$/\1/p' /proc/fs/cifs/DebugData)")
+cat $atlas/inflight >/tmp/inflight
+grep -q "^$mid .* live command 0x2e pid $reader\$" /tmp/inflight ||
+	fail "no READ_ANDX $mid of $reader: $(tail -n 1 /tmp/inflight)"
+signal_smbd CONT
+wait $reader || fail "the reader fails after smbd went on"
+exec 3<&-
+umount $mnt || fail "no unmount with vers=1.0"
+tell "SMB1: $(tail -n 1 /tmp/inflight)"
 unuse
 done_well
