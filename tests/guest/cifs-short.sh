@@ -1,14 +1,23 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Mounts with the oldest and the newest dialect, writes files and compares them.
+# Mounts with the oldest and the newest dialect, writes files and compares them. Meanwhile
+# debugfs is read all the time, also of requests that end.
 
 . "${0%/*}/smbd.sh"
 . "${0%/*}/cifs-lib.sh"
 . "${0%/*}/lib.sh"
 
+watch() {
+	while :; do
+		cat /sys/kernel/debug/mid*/*/inflight 2>/dev/null | grep -o 'live .* pid' >>/tmp/watch
+	done
+}
+
 start_server
 use converted
+watch &
+watcher=$!
 head -c 8000000 /dev/urandom >/tmp/data
 for dialect in 1.0 3.1.1,seal; do
 	mount_share $dialect || fail "no mount with vers=$dialect"
@@ -21,5 +30,11 @@ for dialect in 1.0 3.1.1,seal; do
 	umount $mnt || fail "$dialect: no unmount"
 	tell "mounted with vers=$dialect, written, compared, deleted, unmounted"
 done
+kill $watcher
 unuse
+words=$(sort -u /tmp/watch | tr '\n' ' ')
+for word in 'live WRITE pid' 'live command 0x2f pid'; do
+	case $words in *"$word"*) ;; *) fail "debugfs never had \"$word\", only $words" ;; esac
+done
+tell "debugfs had $(wc -l </tmp/watch) requests in flight"
 done_well
