@@ -8,6 +8,8 @@
 # KERNEL is a directory that kernel.sh has built, or one with the files "vmlinuz" and
 # "initrd". If it has a file "arch", that is the emulated architecture, and the initrd is
 # the whole root filesystem.
+#
+# With $MONITOR, QEMU's monitor reads the pipe DIR/monitor.in and writes DIR/monitor.out.
 
 . "$(dirname "$0")/lib.sh"
 . "$top/scripts/boot.sh"
@@ -40,6 +42,11 @@ arm64)
 	;;
 esac
 
+if [ -n "${MONITOR:-}" ]; then
+	mkfifo "$dir"/monitor.{in,out}
+	args+=(-device vmcoreinfo -chardev "pipe,id=monitor,path=$dir/monitor" -mon monitor)
+fi
+
 mkdir -p "$dir/guest"
 cp "$top"/tests/guest/* "$dir/guest/"
 
@@ -53,7 +60,7 @@ stumbled() {
 # lists only the first core of a socket.
 for _ in 1 2 3; do
 	run_guest "$seconds" "$dir" \
-		"${qemu[@]}" -accel tcg,thread=multi -smp $cpus,sockets=$cpus -m 1024 -nodefaults -nographic -no-reboot \
+		"${qemu[@]}" -accel tcg,thread=multi -smp $cpus,sockets=$cpus -m "${MEMORY:-1024}" -nodefaults -nographic -no-reboot \
 		-serial stdio -kernel "$image" "${args[@]}" -append "console=$console panic=-1 ignore_loglevel \
 root=root rootfstype=9p rootflags=$mount ro init=$dir/guest/$script MOUNT=$mount SCRIPT=$dir/guest/$script \
 END=reboot CPUS=$cpus KERNEL=$kernel WORK=$dir $*"
