@@ -21,7 +21,8 @@ essential=(dash bash coreutils findutils grep sed mawk make)
 
 # Neither a build nor a boot needs these large parts.
 skip=(--exclude='./usr/share/doc/*' --exclude='./usr/share/man/*' --exclude='./usr/share/locale/*'
-	--exclude='*/kernel/drivers/[!v]*' --exclude='*/kernel/sound' --exclude='./dev/*')
+	--exclude='*/kernel/drivers/[!fv]*' --exclude='*/kernel/sound' --exclude='./dev/*'
+	--exclude='./usr/lib/debug/lib/modules/*')
 
 native() { printf '%s\n' "$@" | grep -v : || true; }
 foreign() { printf '%s\n' "$@" | grep : || true; }
