@@ -12,7 +12,7 @@ help:
 	@echo
 	@echo 'Test:'
 	@echo '  make check           all pre-merge checks (4 minutes)'
-	@echo '  make check-deep      slow tests (about an hour): the seven marked *; PARTS="litmus faults" selects'
+	@echo '  make check-deep      slow tests (about an hour): the eight marked *; PARTS="litmus faults" selects'
 	@echo '  make kunit           KUnit tests, loaded as modules'
 	@echo '  make kunit-native    KUnit tests, built into a kernel by kunit.py'
 	@echo '  make stress          concurrency stress test (tasks, softirq, hardirq)'
@@ -21,6 +21,7 @@ help:
 	@echo '  make mutants       * mutation tests: seed known bugs, verify that a test catches each'
 	@echo '  make fuzz          * libFuzzer on atlas, window and sample client (user space)'
 	@echo '  make kernels       * build and boot test on Debian'"'"'s kernels (QEMU)'
+	@echo '  make recipes       * bpftrace, perf, hist triggers and drgn, as documented (QEMU)'
 	@echo '  make sanitize      * KUnit, stress test and client under KASAN, KCSAN and lockdep'
 	@echo '  make faults        * fault injection (allocations, signals, unload, short reads)'
 	@echo
@@ -51,7 +52,7 @@ modules: headers
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 # Each of these is a script.
-jobs := demo check cifs bench kunit litmus model fuzz mutants kernels sanitize check-deep docs packages check-packages
+jobs := demo check cifs bench kunit litmus model fuzz mutants kernels recipes sanitize check-deep docs packages check-packages
 
 $(jobs):
 	@scripts/$@.sh

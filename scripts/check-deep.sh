@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 # PART:MINUTES
-all=(litmus:5 model:10 mutants:15 fuzz:20 kernels:20 sanitize:35 faults:15)
+all=(litmus:5 model:10 mutants:15 fuzz:20 kernels:20 recipes:10 sanitize:35 faults:15)
 names=${all[*]%:*}
 parts=${PARTS:-$names}
 unset PARTS	# sanitize.sh reads a PARTS of its own
