@@ -8,36 +8,14 @@
 # the old queue is left. Otherwise the patches are not for this version.
 
 . "$(dirname "$0")/../../scripts/lib.sh"
+here=$top/clients/cifs
+. "$top/clients/lib.sh"
 
 tree=$(realpath "$1") dir=$2
 patches='state issue find claim cancel reset show'
 old='pending_mid_q|mid_queue_lock|mid_counter_lock|deleted_from_q|server->current_mid'
 old+='|get_next_mid|revert_current_mid|find_dequeue_mid|smb2_seq_num_into_buf'
 touched="$old|dequeue_mid|handle_mid|cifs_mid_pool|struct mid_q_entry \{|wait_for_response"
-
-refuse() {
-	die "$1: clients/cifs/ is for Linux 7.3, $tree is Linux $(make -s -C "$tree" kernelversion 2>/dev/null || echo of another version)"
-}
-
-rules() { sed -n 's/^@\([a-z0-9_]\{1,\}\)@$/\1/p' "$1"; }
-
-# with_witnesses PATCH: adds a rule after each rule that reports when it has matched
-with_witnesses() {
-	cat "$1"
-	rules "$1" | sed 's/.*/@script:python depends on &@\n@@\nprint("applied &")/'
-}
-
-# apply PATCH: to all files that use the old queue
-apply() {
-	local patch=$top/clients/cifs/$1.cocci log=$work/$1.log missing
-
-	with_witnesses "$patch" >"$work/$1.cocci"
-	(cd "$client" && grep -lE "$touched" ./*.[ch] | xargs spatch --very-quiet --in-place --no-includes \
-		--macro-file "$top/clients/cifs/parse.h" --sp-file "$work/$1.cocci") >"$log" 2>&1 ||
-		die "spatch failed on clients/cifs/$1.cocci, see $log"
-	missing=$(rules "$patch" | sed 's/^/applied /' | grep -vxFf "$log") || return 0
-	refuse "nothing matches ${missing//applied /rule } of clients/cifs/$1.cocci"
-}
 
 [ -e "$tree/fs/smb/client/transport.c" ] || refuse "no fs/smb/client"
 need spatch:coccinelle
@@ -49,7 +27,9 @@ cp -r "$tree/fs/smb" "$dir.partial/fs/smb"
 ln -s "$tree/fs/nls" "$dir.partial/fs/nls"
 
 for patch in $patches; do
-	apply "$patch"
+	# All files that use the old queue
+	mapfile -t files < <(grep -lE "$touched" "$client"/*.[ch])
+	apply "$patch" "${files[@]}"
 done
 sed -i -f "$top/clients/cifs/comments.sed" "$client"/*.[ch]
 ! grep -nE "\<($old)\>" "$client"/*.[ch] >&2 || refuse "the old queue is still there"
