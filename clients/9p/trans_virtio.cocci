@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// The transport over virtio. The ring holds a reference to each request that it has.
+
+@virtio_close@
+expression chan;
+@@
+ p9_virtio_close(...)
+ {
+ ...
+ mutex_lock(&virtio_9p_lock);
+-if (chan)
+-	chan->inuse = false;
++if (chan) {
++	spin_lock_irq(&chan->lock);
++	chan->client = NULL;
++	spin_unlock_irq(&chan->lock);
++	chan->inuse = false;
++}
+ ...
+ }
+
+// Without a length, the device gives back the buffers of a request that was flushed.
+@virtio_done@
+expression chan, req, len;
+@@
+-if (len) {
+-	req->rc.size = len;
+-	p9_client_cb(chan->client, req, REQ_STATUS_RCVD);
+-}
++smp_store_release(&req->in_ring, false);
++if (len && chan->client && p9_req_claim(chan->client, req)) {
++	req->rc.size = len;
++	p9_client_cb(chan->client, req, REQ_STATUS_RCVD);
++} else {
++	wake_up(&req->wq);
++}
++p9_req_put(chan->client, req);
+
+@virtio_send@
+expression req;
+@@
+-WRITE_ONCE(req->status, REQ_STATUS_SENT);
++if (!p9_req_advance(req, REQ_STATUS_SENT))
++	return 0;
+ req_retry:
+
+@virtio_zc_send@
+expression req;
+@@
+-WRITE_ONCE(req->status, REQ_STATUS_SENT);
++if (!p9_req_advance(req, REQ_STATUS_SENT)) {
++	err = 0;
++	goto err_out;
++}
+ req_retry_pinned:
+
+@virtio_ring@
+expression err, chan, sgs, n, m, req, gfp;
+@@
++p9_req_get(req);
++req->in_ring = true;
+ err = virtqueue_add_sgs(chan->vq, sgs, n, m, req, gfp);
+ if (err < 0) {
++	req->in_ring = false;
++	p9_req_put(client, req);
+ 	...
+ }
+
+// A killed task waits until the device has given back its pages.
+@virtio_zc_wait@
+expression err, req, E;
+@@
+-err = io_wait_event_killable(req->wq, E);
++if (io_wait_event_killable(req->wq, E))
++	p9_client_flush(client, req);
++wait_event(req->wq, READ_ONCE(req->status) >= REQ_STATUS_RCVD && !smp_load_acquire(&req->in_ring));
++err = 0;
+
+@virtio_zc_unsent@
+expression client, req;
+@@
+-if (!kicked) { p9_req_put(client, req); }
++if (!kicked && p9_req_claim(client, req))
++	p9_req_put(client, req);
+
+@virtio_cancelled@
+@@
+-p9_virtio_cancelled(...) { ... }
+
+@virtio_cancelled_op@
+identifier t;
+@@
+ struct p9_trans_module t = {
+-	.cancelled = p9_virtio_cancelled,
+ };
