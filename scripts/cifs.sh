@@ -15,53 +15,16 @@
 # Without PART: all but short and hang. DIALECTS selects dialects of work.
 
 . "$(dirname "$0")/lib.sh"
+. "$top/scripts/variants.sh"
 
+client=cifs
 runs=5
 reads=5000
 all_dialects='1.0 1.0,sign 2.1 2.1,sign 3.0 3.0,sign 3.0,seal 3.1.1 3.1.1,sign 3.1.1,seal'
 dialects=${DIALECTS:-$all_dialects}
 counts='0 50 100 200 500 1000 2000 4000'
 most_locks=1000
-wrong=()
 out=$cache/cifs-results
-
-# results PATTERN: the lines of the guest's results that match
-results() { sed -n 's/^= //p' "$work/console.log" | grep -E "$1" || true; }
-
-# value VARIANT KEY: the last result
-value() { results "^$1 $2 " | tail -n 1 | cut -d ' ' -f 3-; }
-
-fault() { wrong+=("$part: $*"); }
-
-# complaints VARIANT: the problems that the kernel logged while VARIANT was loaded
-complaints() {
-	awk -v variant="$1" 'FNR == NR { complaint[$0]; next }
-		/^@ variant / { now = $3 } now == variant && $0 in complaint' "$work/complaints" "$work/console.log"
-}
-
-# guest SECONDS [NAME=VALUE...]: runs the part. Only the converted client is judged.
-guest() {
-	local limit=$1
-
-	shift
-	rm -f "$work/console.log"
-	LIMIT=$limit boot "$kernel" "$work" "cifs-$part.sh" "$@" 2> >(tee "$work/complaints" >&2) || true
-	wait $!
-	grep -aq '^@ done' "$work/console.log" || fault "the guest failed or took over $limit s"
-	[ "$(value converted unaccounted)" = 0 ] || fault "$(value converted unaccounted) requests unaccounted for"
-	[ "$(value converted leaks)" = 0 ] || fault "$(value converted leaks) objects leaked"
-	[ -z "$(complaints converted)" ] || fault "the kernel logged a problem with the converted cifs"
-}
-
-# side_by_side KEY-PATTERN: a line for each key, with both results
-side_by_side() {
-	local key
-
-	printf '  %-28s%14s%14s\n' '' stock converted
-	results "^converted ($1) " | cut -d ' ' -f 2 | sort -Vu | while read -r key; do
-		printf '  %-28s%14s%14s\n' "$key" "$(value stock "$key")" "$(value converted "$key")"
-	done
-}
 
 run_short() {
 	guest 180
@@ -109,20 +72,6 @@ run_faults() {
 	side_by_side '(restart|pause|silence|kill|umount|memory):.*|handed_out|unaccounted|new_taints|leaks'
 	[ -z "$(results '^converted .*:(verify_errors|failed_writes|mounts_left) [^0]')" ] || fault "data was lost or a mount left"
 	[ -z "$(results '^converted .*:refused [^0]')" ] || fault "a request needed memory"
-}
-
-# spread: median, minimum and maximum of the numbers on stdin
-spread() { sort -g | awk '{ v[NR] = $1 } END { printf "%s (%s-%s)", v[int((NR + 1) / 2)], v[1], v[NR] }'; }
-
-median() { spread | cut -d ' ' -f 1; }
-
-# rates VARIANT KEY: the rates of all runs
-rates() { results "^$1 $2:" | cut -d ' ' -f 3; }
-
-# ratios KEY: converted/stock, for each run
-ratios() {
-	results " $1:" | awk '{ n[$1, $2] += $3; run[$2] }
-		END { for (r in run) print n["converted", r] / n["stock", r] }'
 }
 
 run_speed() {

@@ -3,11 +3,8 @@
 #
 # Functions of the cifs guest scripts. They need smbd.sh and lib.sh; lib.sh is sourced
 # last.
-#
-# A variant is "converted" or "stock". Each result begins with the loaded variant. A kernel
-# message belongs to the last line "@ variant".
 
-mnt=/tmp/mnt
+. "${0%/*}/variants.sh"
 
 # Signing needs a user. Encryption needs ciphers: cifs requests them by algorithm, not by
 # module.
@@ -26,9 +23,6 @@ restart_server() {
 	smbd --foreground --no-process-group --configfile=/tmp/smb.conf >>/tmp/smbd.log 2>&1 &
 }
 
-# Taints: bad page, oops, warning, soft lockup
-taints() { echo $(($(cat /proc/sys/kernel/tainted) & (32 | 128 | 512 | 16384))); }
-
 # use VARIANT: loads the variant
 use() {
 	variant=$1 tainted=$(taints)
@@ -43,20 +37,6 @@ use() {
 	esac
 }
 
-# result KEY VALUE
-result() { echo "= $variant $1 $2"; }
-
-# The number of leaks that kmemleak reports, if the kernel has it
-leaks() {
-	cd /sys/kernel/debug || return
-	[ -e kmemleak ] || { echo 0; return; }
-	sleep 6
-	echo scan >kmemleak
-	cat kmemleak >&2
-	grep -c '^unreferenced' kmemleak
-	echo clear >kmemleak
-}
-
 # Unloads the variant. The converted one reports whether all IDs came back.
 unuse() {
 	tries=600
@@ -69,9 +49,6 @@ unuse() {
 	result new_taints $(($(taints) - tainted))
 	result leaks "$(leaks)"
 }
-
-# The last line of a script that compares variants: cifs.sh judges the results
-finish() { tell 'done'; }
 
 # Sums up the reports of the connections that have ended since the last call
 account() {
@@ -100,10 +77,4 @@ mount_apart() {
 	for thread in $(pgrep -x cifsd); do
 		taskset -p 1 "$thread" >/dev/null
 	done
-}
-
-# After this, reads go to the server.
-drop_caches() {
-	sync
-	echo 3 >/proc/sys/vm/drop_caches
 }

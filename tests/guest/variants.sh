@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0
+# shellcheck shell=sh disable=SC2154 # $variant is set by use()
+#
+# Functions of guest scripts that compare two variants of a client. They need lib.sh.
+#
+# A variant is "converted" or "stock". Each result begins with the loaded variant. A kernel
+# message belongs to the last line "@ variant".
+
+# shellcheck disable=SC2034
+mnt=/tmp/mnt
+
+# Taints: bad page, oops, warning, soft lockup
+taints() { echo $(($(cat /proc/sys/kernel/tainted) & (32 | 128 | 512 | 16384))); }
+
+# result KEY VALUE
+result() { echo "= $variant $1 $2"; }
+
+# The number of leaks that kmemleak reports, if the kernel has it
+leaks() {
+	cd /sys/kernel/debug || return
+	[ -e kmemleak ] || { echo 0; return; }
+	sleep 6
+	echo scan >kmemleak
+	cat kmemleak >&2
+	grep -c '^unreferenced' kmemleak
+	echo clear >kmemleak
+}
+
+# The last line of a script that compares variants: cifs.sh judges the results
+finish() { tell 'done'; }
+
+# After this, reads go to the server.
+drop_caches() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+}
+
+# verify FIO-ARGUMENT...
+verify() {
+	fio --name=verify --directory="$mnt/fio" --verify=crc32c --verify_fatal=1 --group_reporting \
+		--minimal "$@" >/tmp/fio.log 2>&1
+}
+
+work_fio() {
+	mkdir "$mnt/fio" &&
+	verify --rw=randwrite --bs=4k --size=2m --numjobs=4 &&
+	verify --rw=write --bs=1m --size=16m --numjobs=2 &&
+	verify --rw=randrw --bsrange=1k-256k --size=4m --numjobs=4 &&
+	verify --rw=randwrite --bs=16k --size=2m --numjobs=4 --direct=1 &&
+	rm -r "$mnt/fio"
+}
+
+# A file that the client still has open is removed when it is closed. Until then its
+# directory is not empty.
+remove() {
+	for _ in $(seq 20); do
+		rm -rf "$@" 2>/dev/null && return
+		sleep 0.5
+	done
+	rm -rf "$@"
+}
+
+work_dbench() {
+	mkdir "$mnt/dbench" &&
+	dbench -c /usr/share/dbench/client.txt -D "$mnt/dbench" -t 4 4 >/tmp/dbench.log 2>&1 &&
+	remove "$mnt/dbench"
+}
+
+work_tree() {
+	cp -r /tmp/tree "$mnt/tree" &&
+	drop_caches &&
+	diff -r /tmp/tree "$mnt/tree" &&
+	rm -r "$mnt/tree"
+} >/tmp/tree.log 2>&1
+
+# Without names that differ only in case: a share of smbd ignores case
+make_tree() {
+	cp -r /usr/include/linux /tmp/tree
+	rm -r /tmp/tree/netfilter*
+}
+
+# work NAME: all of it, and how long it took
+work() {
+	for work in fio dbench tree; do
+		start=$(cut -d ' ' -f 1 /proc/uptime)
+		if work_$work; then
+			end=$(cut -d ' ' -f 1 /proc/uptime)
+			result "$work:$1" "$(echo "$start $end" | awk '{ printf "%.1f", $2 - $1 }')"
+		else
+			result "$work:$1" failed
+			tail -n 5 /tmp/$work.log
+		fi
+	done
+}
