@@ -9,6 +9,7 @@ help:
 	@echo '  make demo            SMB1 and SMB2 client against a real Samba, in a UML guest'
 	@echo '  make demo HOSTILE=1  the same client against a server that breaks the protocol'
 	@echo '  make cifs            the kernel'"'"'s SMB client, stock and on midatlas, compared'
+	@echo '  make 9p              the kernel'"'"'s 9P client, in the same way'
 	@echo
 	@echo 'Test:'
 	@echo '  make check           all pre-merge checks (4 minutes)'
@@ -52,7 +53,7 @@ modules: headers
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 # Each of these is a script.
-jobs := demo check cifs bench kunit litmus model fuzz mutants kernels recipes sanitize check-deep docs packages check-packages
+jobs := demo check cifs 9p bench kunit litmus model fuzz mutants kernels recipes sanitize check-deep docs packages check-packages
 
 $(jobs):
 	@scripts/$@.sh
@@ -91,7 +92,7 @@ clean:
 # Other files in the cache stay.
 clean-cache:
 	@bash -c '. scripts/lib.sh; cd "$$cache"; \
-		rm -rf linux-source-* uml-* x86_64-* debian-* {modules,cifs}-of-* *.partial *.lock apt.log herd kunit-native run; \
+		rm -rf linux-source-* uml-* x86_64-* debian-* {modules,cifs,9p}-of-* *.partial *.lock apt.log herd kunit-native run; \
 		rmdir "$$cache" 2>/dev/null || say "$$cache has other files, which stay"'
 
 .PHONY: help headers modules install uninstall dkms-install dkms-uninstall clean clean-cache

@@ -123,6 +123,7 @@ check_all() {
 	step "tracepoints, debugfs and midatlas-top" run guest.sh observe
 	step "cifs on midatlas" run cifs.sh short
 	step "cifs' requests that hang, in four lists" run cifs.sh hang
+	step "9p on midatlas" run 9p.sh short
 	wait $guests
 	wait $beside || [ "$(failed)" -gt 0 ] || step "the checks without a guest" false
 	echo "$(passed) passed, $(failed) failed, in $SECONDS s"

@@ -34,18 +34,6 @@ static void p9_req_show(struct seq_file *m, void *ctx)
 		   READ_ONCE(req->pid), atomic_read(&req->flags) & P9_REQ_LET_GO ? " let go" : "");
 }
 
-static struct p9_fid *p9_next_unclunked(struct p9_client *c)
-{
-	struct p9_fid *fid;
-
-	spin_lock_irq(&c->lock);
-	fid = hlist_entry_safe(c->unclunked.first, struct p9_fid, ilist);
-	if (fid)
-		hlist_del(&fid->ilist);
-	spin_unlock_irq(&c->lock);
-	return fid;
-}
-
 /* Sends a request that nobody has to wait for.  Its end frees @fid and puts @flushes. */
 static struct p9_req_t *p9_client_send(struct p9_client *c, int8_t type, struct p9_req_t *flushes,
 				       struct p9_fid *fid, const char *fmt, ...)
@@ -80,31 +68,109 @@ static struct p9_req_t *p9_client_send(struct p9_client *c, int8_t type, struct 
 	return ERR_PTR(err);
 }
 
-static void p9_clunk_work(struct work_struct *work)
+static int p9_send_clunk(struct p9_client *c, struct p9_fid *fid)
 {
-	struct p9_client *c = container_of(work, struct p9_client, clunk_work);
-	struct p9_req_t *req;
-	struct p9_fid *fid;
+	struct p9_req_t *req = p9_client_send(c, P9_TCLUNK, NULL, fid, "d", fid->fid);
 
-	while ((fid = p9_next_unclunked(c))) {
-		req = p9_client_send(c, P9_TCLUNK, NULL, fid, "d", fid->fid);
-		if (IS_ERR(req))
-			p9_fid_destroy(fid);
-		else
-			p9_req_put(c, req);
-	}
+	if (!IS_ERR(req))
+		p9_req_put(c, req);
+	return PTR_ERR_OR_ZERO(req);
 }
 
-/* Any context */
-static void p9_fid_clunk_later(struct p9_fid *fid)
+static int p9_send_flush(struct p9_client *c, struct p9_req_t *oldreq)
 {
-	struct p9_client *c = fid->clnt;
+	struct p9_req_t *req = p9_client_send(c, P9_TFLUSH, oldreq, NULL, "w", oldreq->tc.tag);
+
+	if (!IS_ERR(req))
+		p9_req_put(c, req);
+	return PTR_ERR_OR_ZERO(req);
+}
+
+static struct p9_req_t *p9_next_unflushed(struct p9_client *c)
+{
+	struct p9_req_t *req;
+
+	spin_lock_irq(&c->lock);
+	req = list_first_entry_or_null(&c->unflushed, struct p9_req_t, req_list);
+	if (req)
+		list_del_init(&req->req_list);
+	spin_unlock_irq(&c->lock);
+	return req;
+}
+
+static struct p9_fid *p9_next_unclunked(struct p9_client *c)
+{
+	struct p9_fid *fid;
+
+	spin_lock_irq(&c->lock);
+	fid = hlist_entry_safe(c->unclunked.first, struct p9_fid, ilist);
+	if (fid)
+		hlist_del(&fid->ilist);
+	spin_unlock_irq(&c->lock);
+	return fid;
+}
+
+static void p9_flush_later(struct p9_client *c, struct p9_req_t *req)
+{
+	unsigned long flags;
+
+	p9_req_get(req);
+	spin_lock_irqsave(&c->lock, flags);
+	list_add(&req->req_list, &c->unflushed);
+	spin_unlock_irqrestore(&c->lock, flags);
+}
+
+static void p9_clunk_later(struct p9_client *c, struct p9_fid *fid)
+{
 	unsigned long flags;
 
 	spin_lock_irqsave(&c->lock, flags);
 	hlist_add_head(&fid->ilist, &c->unclunked);
 	spin_unlock_irqrestore(&c->lock, flags);
-	queue_work(system_long_wq, &c->clunk_work);
+}
+
+/* Any context */
+static void p9_tidy(struct p9_client *c)
+{
+	queue_work(system_long_wq, &c->tidy_work);
+}
+
+/*
+ * Sends what could not be sent at once, as far as there are tags.
+ *
+ *	T1: p9_tidy_work()		T2: p9_client_cb()
+ *
+ *	starved = true
+ *	no tag
+ *					the tag is free
+ *					starved? queues the work again
+ */
+static void p9_tidy_work(struct work_struct *work)
+{
+	struct p9_client *c = container_of(work, struct p9_client, tidy_work);
+	struct p9_req_t *req;
+	struct p9_fid *fid;
+	int err = 0;
+
+	WRITE_ONCE(c->starved, true);
+	/* Pairs with p9_client_cb(). */
+	smp_mb();
+	while (err != -ENOSPC && (req = p9_next_unflushed(c))) {
+		if (!(atomic_read(&req->flags) & P9_REQ_ENDED))
+			err = p9_send_flush(c, req);
+		if (err == -ENOSPC)
+			p9_flush_later(c, req);
+		p9_req_put(c, req);
+	}
+	while (err != -ENOSPC && (fid = p9_next_unclunked(c))) {
+		err = p9_send_clunk(c, fid);
+		if (err == -ENOSPC)
+			p9_clunk_later(c, fid);
+		else if (err)
+			p9_fid_destroy(fid);
+	}
+	if (err != -ENOSPC)
+		WRITE_ONCE(c->starved, false);
 }
 
 /**
@@ -117,10 +183,12 @@ void p9_fid_drop(struct p9_fid *fid)
 {
 	if (!refcount_dec_and_test(&fid->count))
 		return;
-	if (fid->gone)
+	if (fid->gone) {
 		p9_fid_destroy(fid);
-	else
-		p9_fid_clunk_later(fid);
+		return;
+	}
+	p9_clunk_later(fid->clnt, fid);
+	p9_tidy(fid->clnt);
 }
 
 /* A task that exits cannot be killed any more, and a kworker has others to serve. */
@@ -149,16 +217,16 @@ int p9_client_clunk(struct p9_fid *fid)
 		p9_fid_destroy(fid);
 		return 0;
 	}
-	if (!p9_may_wait(c)) {
-		p9_fid_clunk_later(fid);
+	req = ERR_PTR(-ERESTARTSYS);
+	if (p9_may_wait(c))
+		req = p9_client_send(c, P9_TCLUNK, NULL, fid, "d", fid->fid);
+	if (PTR_ERR_OR_ZERO(req) == -ERESTARTSYS) {
+		p9_clunk_later(c, fid);
+		p9_tidy(c);
 		return 0;
 	}
-	req = p9_client_send(c, P9_TCLUNK, NULL, fid, "d", fid->fid);
 	if (IS_ERR(req)) {
-		if (PTR_ERR(req) == -ERESTARTSYS)
-			p9_fid_clunk_later(fid);
-		else
-			p9_fid_destroy(fid);
+		p9_fid_destroy(fid);
 		return PTR_ERR(req);
 	}
 	/* Pairs with p9_client_cb(). */
@@ -178,17 +246,13 @@ EXPORT_SYMBOL(p9_client_clunk);
  * @oldreq: the request, which stays in flight
  *
  * Nobody waits for the Rflush.  When it comes it ends @oldreq, unless a reply has done so.
- * If there is no tag for the Tflush, @oldreq stays in flight until its reply comes.
  */
 void p9_client_flush(struct p9_client *c, struct p9_req_t *oldreq)
 {
-	struct p9_req_t *req;
-
-	if (oldreq->tc.tag == P9_NOTAG)
+	if (oldreq->tc.tag == P9_NOTAG || p9_send_flush(c, oldreq) != -ENOSPC)
 		return;
-	req = p9_client_send(c, P9_TFLUSH, oldreq, NULL, "w", oldreq->tc.tag);
-	if (!IS_ERR(req))
-		p9_req_put(c, req);
+	p9_flush_later(c, oldreq);
+	p9_tidy(c);
 }
 EXPORT_SYMBOL(p9_client_flush);
 
@@ -210,7 +274,9 @@ int p9_tags_create(struct p9_client *c)
 	c->version = NULL;
 	atomic_long_set(&c->strays, 0);
 	INIT_HLIST_HEAD(&c->unclunked);
-	INIT_WORK(&c->clunk_work, p9_clunk_work);
+	INIT_LIST_HEAD(&c->unflushed);
+	INIT_WORK(&c->tidy_work, p9_tidy_work);
+	c->starved = false;
 
 	snprintf(name, sizeof(name), "9p-%u", (unsigned int)atomic_inc_return(&seqno));
 	c->tags = mid_atlas_create(name, max, min(max, P9_FIRST_TAGS), GFP_KERNEL);
@@ -229,7 +295,7 @@ int p9_tags_create(struct p9_client *c)
  * @req: the request, all of it initialized but for its tag
  * @type: its type
  *
- * Waits, unless it is for a Tflush, while all tags are in use.
+ * Waits while all tags are in use, unless it is for a Tflush or the task may not wait.
  *
  * Return: 0, and the caller and the atlas have a reference each; else the caller has one:
  * %-ERESTARTSYS if the task was killed, %-EIO if the connection has ended, %-ENOSPC,
@@ -252,6 +318,8 @@ int p9_tag_take(struct p9_client *c, struct p9_req_t *req, int8_t type)
 		err = cmpxchg(&c->version, NULL, req) ? -EBUSY : 0;
 	} else if (type == P9_TFLUSH) {
 		err = mid_atlas_associate_urgent(c->tags, req, &req->tc.tag, GFP_NOFS);
+	} else if (type == P9_TCLUNK && !p9_may_wait(c)) {
+		err = mid_atlas_associate(c->tags, req, &req->tc.tag, GFP_NOFS);
 	} else {
 		err = mid_atlas_associate_wait(c->tags, req, &req->tc.tag, GFP_NOFS,
 					       MAX_SCHEDULE_TIMEOUT);
@@ -452,6 +520,9 @@ void p9_client_cb(struct p9_client *c, struct p9_req_t *req, int status)
 	smp_store_release(&req->status, status);
 	if (atomic_fetch_or(P9_REQ_ENDED, &req->flags) & P9_REQ_LET_GO)
 		p9_req_settle(c, req, status);
+	/* The flags are a full barrier.  Pairs with p9_tidy_work(). */
+	if (READ_ONCE(c->starved))
+		p9_tidy(c);
 	wake_up(&req->wq);
 	p9_req_put(c, req);
 }
@@ -596,7 +667,8 @@ void p9_tags_destroy(struct p9_client *c)
 		return;
 	c->status = Disconnected;
 	p9_tags_shut(c, -ECONNRESET);
-	flush_work(&c->clunk_work);
+	p9_tidy(c);
+	flush_work(&c->tidy_work);
 	mid_atlas_stats(c->tags, &s);
 	pr_info("%llu tags handed out, %llu came back, %u left; %lu stray replies skipped; %u in flight at most\n",
 		s.associated, s.dissociated, s.in_use, atomic_long_read(&c->strays), s.high_water);

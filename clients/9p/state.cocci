@@ -31,7 +31,9 @@
 +unsigned int max_tags;
 +atomic_long_t strays;
 +struct hlist_head unclunked;	/* fids, under @lock */
-+struct work_struct clunk_work;
++struct list_head unflushed;	/* requests, under @lock */
++struct work_struct tidy_work;
++bool starved;	/* @tidy_work needs a tag */
  ...
  };
 
