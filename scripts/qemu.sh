@@ -7,7 +7,7 @@
 #
 # KERNEL is a directory that kernel.sh has built, or one with the files "vmlinuz" and
 # "initrd". If it has a file "arch", that is the emulated architecture, and the initrd is
-# the whole root filesystem.
+# the whole root filesystem. The directory $SHARE is a second 9p mount, "share", writable.
 #
 # With $MONITOR, QEMU's monitor reads the pipe DIR/monitor.in and writes DIR/monitor.out.
 
@@ -29,6 +29,7 @@ case $(cat "$kernel/arch" 2>/dev/null || echo x86_64) in
 x86_64)
 	need qemu-system-x86_64:qemu-system-x86
 	args+=(-virtfs "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap")
+	[ -z "${SHARE:-}" ] || args+=(-virtfs "local,path=$SHARE,mount_tag=share,security_model=none")
 	qemu=(qemu-system-x86_64 -cpu max)
 	;;
 i386)

@@ -46,20 +46,27 @@ pack_modules() {
 	done | sed -n 's/^insmod //p' | awk '!seen[$1]++ { print $1 }' | while read -r module; do
 		n=$((n + 1))
 		case $module in
-		*.xz) xz -dc "$module" >"$1/modules/$(printf %02d $n).ko" ;;
-		*) cp "$module" "$1/modules/$(printf %02d $n).ko" ;;
+		*.xz) xz -dc "$module" >"$1/modules/$(printf %02d $n)-$(basename "$module" .xz)" ;;
+		*) cp "$module" "$1/modules/$(printf %02d $n)-${module##*/}" ;;
 		esac
+	done
+}
+
+# copy_image DIR: the kernel's image, as vmlinuz
+copy_image() {
+	local image
+
+	for image in "$root/boot/vmlinuz-$release" "$root/lib/modules/$release/vmlinuz"; do
+		[ ! -e "$image" ] || cp "$image" "$1/vmlinuz"
 	done
 }
 
 # Makes $work/$name/kernel for qemu.sh
 pack() {
-	local out=$work/$name/kernel tree=$work/$name/initrd busybox=/bin/busybox image
+	local out=$work/$name/kernel tree=$work/$name/initrd busybox=/bin/busybox
 
 	mkdir -p "$out" "$tree"/{bin,dev,proc,sys,root}
-	for image in "$root/boot/vmlinuz-$release" "$root/lib/modules/$release/vmlinuz"; do
-		[ ! -e "$image" ] || cp "$image" "$out/vmlinuz"
-	done
+	copy_image "$out"
 	if [ "$arch" = x86_64 ]; then
 		pack_modules "$tree"
 		cp "$top/tests/guest/initrd.sh" "$tree/init"
