@@ -8,12 +8,14 @@
 #	faults	a server of the tests' own: silent, slow, or against the protocol
 #	work	diod: verified fio, dbench, a tree
 #	kills	diod: KILLS processes killed during I/O, the server killed and stopped
-#	checked	all of these, under KASAN and others (scripts/kernel/kasan.config)
+#	virtio	QEMU's own server: the same as work, and processes killed
+#	checked	faults, work and kills, under KASAN and others (scripts/kernel/kasan.config)
 #
 # Without PART: all but short.
 
 . "$(dirname "$0")/lib.sh"
 . "$top/scripts/variants.sh"
+. "$top/scripts/chroot.sh"
 
 client=9p
 kills=${KILLS:-10000}
@@ -71,22 +73,83 @@ run_kills() {
 	must kill:killed -ge "$kills"
 }
 
+# build_for_debian VARIANT: the 9P modules, and ours, for Debian's kernel
+build_for_debian() {
+	local there=$root/build.$$ status=0
+
+	"$top/clients/9p/convert.sh" "$source" "$there" "${1/converted/}"
+	cp -r "$top"/midatlas.[ch] "$top"/midslot.h "$top/atlas" "$there/"
+	cat >>"$there/Kbuild" <<-'END'
+		CFLAGS_midatlas.o := -I$(src)
+		obj-m += midatlas.o
+	END
+	in_root /bin/make -C "/usr/src/linux-headers-$release" M="/build.$$" -j"$(nproc)" CONFIG_NET_9P_USBG=m modules \
+		>"$work/$1.log" 2>&1 || status=$?
+	mkdir -p "$work/$1"
+	find "$there" -name '*.ko' -exec mv -t "$work/$1" {} +
+	rm -rf "$there"
+	! grep -iE 'warning:|error:' "$work/$1.log" >&2 || status=1
+	[ $status -eq 0 ] || die "the $1 9p does not build for $release, see $work/$1.log"
+}
+
+# pack VARIANT: a kernel that mounts its root with the variant
+pack() {
+	local out=$work/kernel-$1 tree=$work/initrd-$1 module
+
+	mkdir -p "$out" "$tree"/{bin,dev,proc,sys,root}
+	copy_image "$out"
+	pack_modules "$tree"
+	for module in "$tree"/modules/*; do
+		[ ! -e "$work/$1/${module#*/modules/*-}" ] || cp "$work/$1/${module#*/modules/*-}" "$module"
+	done
+	cp "$work/$1/midatlas.ko" "$tree/modules/00-midatlas.ko"
+	cp "$top/tests/guest/initrd.sh" "$tree/init"
+	cp /bin/busybox "$tree/bin/busybox"
+	(cd "$tree" && find . | busybox cpio -o -H newc 2>/dev/null) >"$out/initrd"
+}
+
+# QEMU's own server. The root of the guest is a mount of the variant, too.
+run_virtio() {
+	local variant
+
+	need qemu-system-x86_64:qemu-system-x86 unshare:util-linux depmod:kmod xz:xz-utils
+	root=$("$top/scripts/debian.sh" trixie-backports linux-{image,headers}-amd64 binutils)
+	release=$(release_of amd64)
+	[[ $release = "$(make -s -C "$source" kernelversion)"[-+]* ]] || die "Debian's kernel is $release, the source is not"
+	: >"$work/results"
+	for variant in converted stock; do
+		build_for_debian $variant
+		pack $variant
+		mkdir -p "$work/share"
+		SHARE=$work/share guest_of "$work/kernel-$variant" 1200 VARIANT=$variant KILLS="${KILLS:-200}"
+		cat "$work/console.log" >>"$work/results"
+		rm -rf "$work/share"
+	done
+	mv "$work/results" "$work/console.log"
+	judge_converted
+	echo "Against QEMU's own server, seconds for the same work:"
+	side_by_side '(fio|dbench|tree|mount|umount|kill):.*|handed_out|strays|unaccounted|new_taints'
+	[ -z "$(results '^converted .* failed')" ] || fault "$(results '^converted .* failed' | wc -l) loads failed"
+	must_be_none kill:alive kill:differs
+}
+
 # In another process, because it uses another kernel
 run_checked() {
 	CONFIG=$top/scripts/kernel/kasan.config KILLS=${KILLS:-1000} LEAST=100 "$0" faults work kills ||
 		fault "the sanitizers report problems"
 }
 
-[ $# -gt 0 ] || set -- faults work kills checked
+[ $# -gt 0 ] || set -- faults work kills virtio checked
 need insmod:kmod busybox:busybox-static spatch:coccinelle python3:python3
 [ "$*" = short ] || need diod:diod fio:fio dbench:dbench
 kernel=$("$top/scripts/kernel.sh")
+source=$kernel/source
 workdir 9p
 build_modules "$kernel"
 modules=$("$top/clients/9p/module.sh" "$kernel" "$work")
 cp -r "$modules"/{stock,converted} "$work/"
 for part; do
-	declare -F "run_$part" >/dev/null || die "no part '$part': short, faults, work, kills or checked"
+	declare -F "run_$part" >/dev/null || die "no part '$part': short, faults, work, kills, virtio or checked"
 	"run_$part"
 done
 [ ${#wrong[@]} -eq 0 ] || die "FAILED: $(printf '%s; ' "${wrong[@]}")"

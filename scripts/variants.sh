@@ -21,18 +21,28 @@ complaints() {
 		/^@ variant / { now = $3 } now == variant && $0 in complaint' "$work/complaints" "$work/console.log"
 }
 
-# guest SECONDS [NAME=VALUE...]: runs the part. Only the converted client is judged.
-guest() {
-	local limit=$1
+# guest_of KERNEL SECONDS [NAME=VALUE...]: runs the part
+guest_of() {
+	local limit=$2
 
-	shift
 	rm -f "$work/console.log"
-	LIMIT=$limit boot "$kernel" "$work" "$client-$part.sh" "$@" 2> >(tee "$work/complaints" >&2) || true
+	LIMIT=$limit boot "$1" "$work" "$client-$part.sh" "${@:3}" 2> >(tee -a "$work/complaints" >&2) || true
 	wait $!
 	grep -aq '^@ done' "$work/console.log" || fault "the guest failed or took over $limit s"
+}
+
+# Only the converted client is judged.
+judge_converted() {
 	[ "$(value converted unaccounted)" = 0 ] || fault "$(value converted unaccounted) requests unaccounted for"
 	[ "$(value converted leaks)" = 0 ] || fault "$(value converted leaks) objects leaked"
 	[ -z "$(complaints converted)" ] || fault "the kernel logged a problem with the converted client"
+}
+
+# guest SECONDS [NAME=VALUE...]: runs the part and judges it
+guest() {
+	rm -f "$work/complaints"
+	guest_of "$kernel" "$@"
+	judge_converted
 }
 
 # side_by_side KEY-PATTERN: a line for each key, with both results

@@ -9,13 +9,7 @@
 
 kills() {
 	mount_diod cache=none || fail "no mount"
-	head -c 2M /dev/urandom >/tmp/data
-	cp /tmp/data $mnt/data || fail "no copy"
-	result kill:killed "$(python3 "$here/9p-kill.py" $mnt "$KILLS")"
-	echo alive >$mnt/alive && [ "$(cat $mnt/alive)" = alive ]
-	result kill:alive $?
-	cmp /tmp/data $mnt/data
-	result kill:differs $?
+	kill_during_io
 	umount $mnt || result kill:umount failed
 }
 

@@ -114,3 +114,14 @@ start_diod() {
 }
 
 mount_diod() { mount_9p 564 $export "$1"; }
+
+# Kills KILLS processes; then the mount must work, and the data be the same.
+kill_during_io() {
+	head -c 2M /dev/urandom >/tmp/data
+	cp /tmp/data $mnt/data || fail "no copy"
+	result kill:killed "$(python3 "$here/9p-kill.py" $mnt "$KILLS")"
+	echo alive >$mnt/alive && [ "$(cat $mnt/alive)" = alive ]
+	result kill:alive $?
+	cmp /tmp/data $mnt/data
+	result kill:differs $?
+}
