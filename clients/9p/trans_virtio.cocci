@@ -2,20 +2,34 @@
 //
 // The transport over virtio. The ring holds a reference to each request that it has.
 
-@virtio_close@
-expression chan;
+@virtio_fields@
 @@
- p9_virtio_close(...)
- {
+ struct virtio_chan {
  ...
- mutex_lock(&virtio_9p_lock);
--if (chan)
--	chan->inuse = false;
+ struct virtqueue *vq;
++unsigned int in_ring;	/* requests, under @lock */
+ ...
+ };
+
+@virtio_init@
+expression chan, v;
+@@
+ chan->vdev = v;
++chan->client = NULL;
++chan->in_ring = 0;
+
+// What was let go is still in the ring: its buffers are of a cache of the client.
+@virtio_close@
+identifier chan, client;
+@@
+ p9_virtio_close(struct p9_client *client)
+ {
+ struct virtio_chan *chan = client->trans;
 +if (chan) {
 +	spin_lock_irq(&chan->lock);
 +	chan->client = NULL;
 +	spin_unlock_irq(&chan->lock);
-+	chan->inuse = false;
++	wait_event(*chan->vc_wq, !READ_ONCE(chan->in_ring));
 +}
  ...
  }
@@ -28,6 +42,7 @@ expression chan, req, len;
 -	req->rc.size = len;
 -	p9_client_cb(chan->client, req, REQ_STATUS_RCVD);
 -}
++chan->in_ring--;
 +smp_store_release(&req->in_ring, false);
 +if (len && chan->client && p9_req_claim(chan->client, req)) {
 +	req->rc.size = len;
@@ -36,6 +51,14 @@ expression chan, req, len;
 +	wake_up(&req->wq);
 +}
 +p9_req_put(chan->client, req);
+
+@virtio_wake@
+expression chan;
+identifier need_wakeup;
+@@
+-if (need_wakeup)
++if (need_wakeup || !READ_ONCE(chan->client))
+ 	wake_up(chan->vc_wq);
 
 @virtio_send@
 expression req;
@@ -60,8 +83,10 @@ expression err, chan, sgs, n, m, req, gfp;
 @@
 +p9_req_get(req);
 +req->in_ring = true;
++chan->in_ring++;
  err = virtqueue_add_sgs(chan->vq, sgs, n, m, req, gfp);
  if (err < 0) {
++	chan->in_ring--;
 +	req->in_ring = false;
 +	p9_req_put(client, req);
  	...
