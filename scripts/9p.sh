@@ -9,7 +9,7 @@
 #	work	diod: verified fio, dbench, a tree
 #	kills	diod: KILLS processes killed during I/O, the server killed and stopped
 #	virtio	QEMU's own server: the same as work, and processes killed
-#	checked	faults, work and kills, under KASAN and others (scripts/kernel/kasan.config)
+#	checked	faults, work and kills, converted only, under KASAN and others (scripts/kernel/kasan.config)
 #
 # Without PART: all but short.
 
@@ -19,6 +19,7 @@
 
 client=9p
 kills=${KILLS:-10000}
+variants=${VARIANTS:-converted:stock}
 
 # must KEY OPERATOR NUMBER: what the converted client must have shown
 must() {
@@ -44,7 +45,7 @@ run_short() {
 }
 
 run_faults() {
-	guest 600 SECONDS_EACH=10
+	guest 900 VARIANTS="$variants" SECONDS_EACH="${SECONDS_EACH:-10}"
 	echo "Against a server that is silent, slow, or breaks the protocol:"
 	side_by_side '[a-z_]*:.*|handed_out|strays|unaccounted|new_taints|leaks'
 	must_be_none {kill_readers,kill_writers,kill_walkers,umount_f,max_tags}:left \
@@ -59,14 +60,14 @@ run_faults() {
 }
 
 run_work() {
-	guest 1200
+	guest 1800 VARIANTS="$variants"
 	echo "Seconds for the same work:"
 	side_by_side '(fio|dbench|tree|mount|umount):.*|handed_out|unaccounted|new_taints|leaks'
 	[ -z "$(results '^converted .* failed')" ] || fault "$(results '^converted .* failed' | wc -l) loads failed"
 }
 
 run_kills() {
-	guest 1200 KILLS="$kills"
+	guest 3600 VARIANTS="$variants" KILLS="$kills"
 	echo "Processes killed in the middle of their I/O:"
 	side_by_side '(kill|restart|pause):.*|handed_out|strays|unaccounted|new_taints|leaks'
 	must_be_none kill:{alive,differs,mounts_left} pause:{load,verify_errors} restart:{left,works_again}
@@ -135,7 +136,7 @@ run_virtio() {
 
 # In another process, because it uses another kernel
 run_checked() {
-	CONFIG=$top/scripts/kernel/kasan.config KILLS=${KILLS:-1000} LEAST=100 "$0" faults work kills ||
+	CONFIG=$top/scripts/kernel/kasan.config VARIANTS=converted KILLS=${KILLS:-1000} LEAST=100 "$0" faults work kills ||
 		fault "the sanitizers report problems"
 }
 

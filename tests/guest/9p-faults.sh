@@ -9,8 +9,8 @@
 . "${0%/*}/lib.sh"
 
 busybox ifconfig lo up
-for each in converted stock; do
-	use $each
+for each in $(echo "$VARIANTS" | tr : ' '); do
+	use "$each"
 	for test in silence force 'replies twice' 'replies type' late cuts undone 'undone honour' max_tags; do
 		$test
 		tell "$each, $test"

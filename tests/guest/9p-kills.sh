@@ -62,8 +62,8 @@ unmount_under_load() {
 }
 
 start_diod
-for each in converted stock; do
-	use $each
+for each in $(echo "$VARIANTS" | tr : ' '); do
+	use "$each"
 	for test in kills pause restart unmount_under_load; do
 		$test
 		tell "$each, $test"

@@ -20,6 +20,7 @@ first = "-"
 end = time.monotonic() + seconds
 try:
     fd = os.open(path, os.O_WRONLY if write else os.O_RDONLY)
+    print("open", file=sys.stderr, flush=True)
     while time.monotonic() < end:
         block = random.randrange(16384)
         data = struct.pack("<Q", block) * (BLOCK // 8)

@@ -6,12 +6,16 @@
 # load FILE COUNT [write]: starts processes that read blocks, and sets $pids
 load_on() {
 	pids=
+	rm -f /tmp/load.*
 	for n in $(seq "$2"); do
 		python3 "$here/9p-read.py" $mnt/"$1" 600 ${3:+write} >/tmp/load.$n 2>&1 &
 		pids="$pids $!"
 	done
-	sleep 2
+	await 200 all_open "$2" || fail "the loads do not start"
+	sleep 0.5
 }
+
+all_open() { [ "$(cat /tmp/load.* | grep -c open)" = "$1" ]; }
 
 # kill_all NAME: kills $pids, and says how many are left after three seconds
 kill_all() {
@@ -83,7 +87,7 @@ force() {
 # readers SECONDS COUNT: sums up what the readers have seen
 readers() {
 	for n in $(seq "$2"); do
-		python3 "$here/9p-read.py" $mnt/data "$1" >/tmp/read.$n 2>&1 &
+		python3 "$here/9p-read.py" $mnt/data "$1" >/tmp/read.$n 2>/dev/null &
 		readers="$readers $!"
 	done
 }

@@ -9,8 +9,8 @@
 
 start_diod
 make_tree
-for each in converted stock; do
-	use $each
+for each in $(echo "$VARIANTS" | tr : ' '); do
+	use "$each"
 	for options in cache=none cache=loose; do
 		mount_diod "$options" || { result "mount:$options" failed; continue; }
 		work "$options"
