@@ -15,7 +15,7 @@
 
 . "$(dirname "$0")/lib.sh"
 . "$top/scripts/variants.sh"
-. "$top/scripts/chroot.sh"
+. "$top/scripts/stock.sh"
 
 client=9p
 kills=${KILLS:-10000}
