@@ -107,7 +107,7 @@
  * @paused: since a reset: only urgent reserves get ids
  * @shut: no call gets ids, for ever
  * @queued: a task is in a @queue
- * @starved: the last caller found too few ids
+ * @starved: there were too few ids; until a call finds enough and no task waits
  * @next: the lowest new id
  * @limit: the lowest id that was not granted
  * @tail: no id below is unsent
@@ -446,11 +446,10 @@ int mid_window_reserve(struct mid_window *w, unsigned int min, unsigned int max,
 	n = mid_window_pick_now(w, &want, &first);
 	if (n == -ENOSPC)
 		n = -EAGAIN;
-	if (n > 0) {
+	if (n > 0)
 		mid_ids_take_span(w, first, n, span);
-	} else if (n == -EAGAIN && timeout) {
+	else if (n == -EAGAIN && timeout)
 		mid_waiter_enqueue(w, &waiter, &want);
-	}
 	raw_spin_unlock_irqrestore(&w->lock, irq_flags);
 	rcu_read_unlock();
 	if (n != -EAGAIN || !timeout)

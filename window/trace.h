@@ -8,7 +8,8 @@
  *	                          \--> unsend
  *
  * Besides these: stale and unknown (a reply for which there is no request), wait and wait_end
- * (a task waits for ids), stall (there are too few ids; once, until there are enough again).
+ * (a task waits for ids), stall (there are too few ids; once, until there are enough and
+ * nobody waits).
  *
  * The events of one id are emitted in the order in which they happened, if the trace has one
  * clock for all CPUs ("global" or "counter").  An associate is emitted before other callers

@@ -159,7 +159,7 @@ static bool mid_window_is_dead(struct mid_window *w)
 	return !w->spans && !mid_window_in_use(w);
 }
 
-/* There are too few ids for a caller.  The first time, until there are enough: an event. */
+/* There are too few ids for a caller.  An event, once until nobody has to wait any more. */
 static void mid_window_starve(struct mid_window *w)
 {
 	u64 unsent;
@@ -198,7 +198,7 @@ static int mid_window_pick(struct mid_window *w, const struct mid_want *want, u6
 		mid_window_starve(w);
 		return -EAGAIN;
 	}
-	if (unlikely(w->starved))
+	if (unlikely(w->starved) && !w->queued)
 		w->starved = false;
 	return mid_window_has_room(w) ? n : -ENOSPC;
 }
