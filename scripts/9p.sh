@@ -79,7 +79,7 @@ build_for_debian() {
 	local there=$root/build.$$ status=0
 
 	"$top/clients/9p/convert.sh" "$source" "$there" "${1/converted/}"
-	cp -r "$top"/midatlas.[ch] "$top"/midslot.h "$top/atlas" "$there/"
+	cp -r "$top"/mid*.[ch] "$top/atlas" "$there/"
 	cat >>"$there/Kbuild" <<-'END'
 		CFLAGS_midatlas.o := -I$(src)
 		obj-m += midatlas.o

@@ -31,10 +31,10 @@ identifier c, req, type, tag;
 @@
  p9_tag_alloc(...)
  {
- <...
+ <+...
 -int tag;
 +int err;
- ...>
+ ...+>
  }
 
 @lookup@
@@ -81,11 +81,11 @@ identifier req, type, err;
 @@
  p9_check_errors(struct p9_client *c, struct p9_req_t *req)
  {
- <...
+ <+...
  if (type != P9_RERROR && type != P9_RLERROR)
 -	return 0;
 +	return type == req->tc.id + 1 ? 0 : -EIO;
- ...>
+ ...+>
  }
 
 @note_fid@
@@ -128,6 +128,20 @@ expression E;
  ...
  }
 
+// A task that was killed before it waits must not wait. But it writes back what others have
+// written, too, so a Twrite still waits for its end then.
+@killed_before@
+identifier f = {p9_client_rpc, p9_client_zc_rpc};
+identifier type;
+@@
+ f(struct p9_client *c, int8_t type, ...)
+ {
+ <+...
+-signal_pending(current)
++signal_pending(current) && (type == P9_TWRITE || !fatal_signal_pending(current))
+ ...+>
+ }
+
 // What zc_request() has sent has ended when it returns.
 @zc_rpc@
 identifier c, req, err;
@@ -168,10 +182,10 @@ struct p9_fid *fid;
 @@
  f(...)
  {
- <...
+ <+...
 +fid->gone = false;
  return fid;
- ...>
+ ...+>
  }
 
 @fid_unmade@
@@ -180,10 +194,10 @@ expression fid;
 @@
  f(...)
  {
- <...
+ <+...
 -p9_fid_destroy(fid);
 +p9_fid_drop(fid);
- ...>
+ ...+>
  }
 
 // A request of a killed task may still have a reference to the fid.

@@ -64,7 +64,7 @@ expression e1;
 @@
  p9_read_work(...)
  {
- <...
+ <+...
  clear_bit(Rpending, &m->wsched);
 +if (m->skip) {
 +	err = p9_fd_read(m->client, m->skipped, min(m->skip, (u32)sizeof(m->skipped)));
@@ -75,7 +75,7 @@ expression e1;
 +	m->skip -= err;
 +	goto end_clear;
 +}
- ...>
+ ...+>
  }
 
 @fd_lookup@
@@ -113,7 +113,7 @@ identifier m, n;
 @@
  p9_read_work(...)
  {
- <...
+ <+...
 -if (!list_empty(&m->req_list)) {
 -	if (test_and_clear_bit(Rpending, &m->wsched))
 -		n = EPOLLIN;
@@ -128,7 +128,7 @@ identifier m, n;
 +if ((n & EPOLLIN) && !test_and_set_bit(Rworksched, &m->wsched))
 +	schedule_work(&m->rq);
  return;
- ...>
+ ...+>
  }
 
 @fd_write@
@@ -136,7 +136,7 @@ identifier m, req;
 @@
  p9_write_work(...)
  {
- <...
+ <+...
  req = list_entry(...);
 -WRITE_ONCE(req->status, REQ_STATUS_SENT);
 -p9_debug(...);
@@ -152,7 +152,7 @@ identifier m, req;
  m->wpos = 0;
 -p9_req_get(req);
  m->wreq = req;
- ...>
+ ...+>
  }
 
 @fd_request@

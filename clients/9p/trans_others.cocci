@@ -26,14 +26,14 @@ identifier req, h, priv;
 @@
  p9_xen_response(...)
  {
- <...
+ <+...
 -req = p9_tag_lookup(priv->client, h.tag);
 -if (!req || req->status != REQ_STATUS_SENT) {
 +req = p9_tag_claim(priv->client, h.tag, h.id);
 +if (!req) {
  	...
  }
- ...>
+ ...+>
  }
 
 @xen_too_big@
@@ -50,7 +50,7 @@ symbol c, err_out;
 @@
  recv_done(...)
  {
- <...
+ <+...
 -req = p9_tag_lookup(client, tag);
 -if (!req)
 -	goto err_out;
@@ -60,7 +60,7 @@ symbol c, err_out;
 +		return;	/* a stray: its buffer is for the next reply */
 +	goto err_out;
 +}
- ...>
+ ...+>
  }
 
 @rdma_declare@
