@@ -118,7 +118,7 @@ run_virtio() {
 	release=$(release_of amd64)
 	[[ $release = "$(make -s -C "$source" kernelversion)"[-+]* ]] || die "Debian's kernel is $release, the source is not"
 	: >"$work/results"
-	for variant in converted stock; do
+	for variant in ${variants//:/ }; do
 		build_for_debian $variant
 		pack $variant
 		mkdir -p "$work/share"
