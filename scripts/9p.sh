@@ -45,7 +45,7 @@ run_short() {
 }
 
 run_faults() {
-	guest 900 VARIANTS="$variants" SECONDS_EACH="${SECONDS_EACH:-10}"
+	guest 900 VARIANTS="$variants" SECONDS_EACH="${SECONDS_EACH:-20}"
 	echo "Against a server that is silent, slow, or breaks the protocol:"
 	side_by_side '[a-z_]*:.*|handed_out|strays|unaccounted|new_taints|leaks'
 	must_be_none {kill_readers,kill_writers,kill_walkers,umount_f,max_tags}:left \
