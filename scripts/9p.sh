@@ -119,10 +119,10 @@ run_virtio() {
 	[[ $release = "$(make -s -C "$source" kernelversion)"[-+]* ]] || die "Debian's kernel is $release, the source is not"
 	: >"$work/results"
 	for variant in ${variants//:/ }; do
-		build_for_debian $variant
-		pack $variant
+		build_for_debian "$variant"
+		pack "$variant"
 		mkdir -p "$work/share"
-		SHARE=$work/share guest_of "$work/kernel-$variant" 1200 VARIANT=$variant KILLS="${KILLS:-200}"
+		SHARE=$work/share guest_of "$work/kernel-$variant" 1200 VARIANT="$variant" KILLS="${KILLS:-200}"
 		cat "$work/console.log" >>"$work/results"
 		rm -rf "$work/share"
 	done
