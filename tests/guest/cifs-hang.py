@@ -193,7 +193,7 @@ def compare(tasks, window, log):
         if not least - 1000 < age <= most:
             fail(f"{command} {mid} has the age {age} ns, not {least} to {most} ns")
         if not age <= top[mid][2] <= age + elapsed:
-            fail(f"{command} {mid} is {age} ns old, and {top[mid][2]} in midatlas-top, {elapsed} later")
+            fail(f"{command} {mid} is {age} ns old, {top[mid][2]} ns in midatlas-top")
         widths[task.file, command] = most - least
     return widths
 
