@@ -249,7 +249,7 @@ await_folder $atlases/$atlas
 await $result replied -gt 1000
 stats=$atlases/$atlas/stats
 { grep ^associated "$stats"; cut -d ' ' -f 1 /proc/uptime; } >/tmp/rate
-/tmp/midatlas-top -n 2 -d 0.5 >/tmp/top || fail "midatlas-top fails"
+/tmp/midatlas-top -n 2 -d 3 >/tmp/top || fail "midatlas-top fails"
 { grep ^associated "$stats"; cut -d ' ' -f 1 /proc/uptime; } >>/tmp/rate
 check top /tmp/top "$atlas" /tmp/rate
 tell "midatlas-top: $(cat /tmp/verdict)"

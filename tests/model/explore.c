@@ -779,9 +779,6 @@ void read_file(const char *name, void (*line)(const char *line))
 
 struct part { void *at; size_t size; };
 
-/* The module's own variables, see kernel.h */
-extern char __start_model_state[], __stop_model_state[];
-
 /* What makes up the state.  What a snapshot holds comes before what tells its size. */
 static unsigned int parts(struct part part[])
 {

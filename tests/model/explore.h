@@ -43,4 +43,7 @@ void read_file(const char *name, void (*line)(const char *line));
 unsigned int blocks_in_use(void);
 unsigned int longest_run(void);
 
+/* The module's own variables, see LIST_HEAD() in kernel.h */
+extern char __start_model_state[], __stop_model_state[];
+
 #endif /* _MODEL_EXPLORE_H */

@@ -342,6 +342,7 @@ struct seq_file {
 	size_t size, count;
 	void *private;
 };
+
 struct seq_operations {
 	void *(*start)(struct seq_file *m, loff_t *pos);
 	void *(*next)(struct seq_file *m, void *v, loff_t *pos);
@@ -413,7 +414,7 @@ struct mutex { bool locked; };
 #define DEFINE_MUTEX(name)	struct mutex name __attribute__((unused))
 #define mutex_lock(mutex)	((void)(mutex))
 #define mutex_unlock(mutex)	((void)(mutex))
-#define alloc_percpu(T)		((T *)NULL)
+#define alloc_percpu(T)		NULL
 #define kstrtobool_from_user(buf, count, on)	(*(on) = false, 0)
 #define ktime_get_mono_fast_ns()	0ull
 #define jiffies64_to_nsecs(j)	((u64)(j) * NSEC_PER_MSEC)
@@ -428,7 +429,8 @@ struct task_struct {
 	int (*fn)(void *data);
 	void *data;
 };
+
 #define current		((struct task_struct *)NULL)
-#define strscpy(to, from, size)	strncpy(to, from, (size) - 1)
+#define strscpy(to, from, size)	memcpy(to, from, size)
 
 #endif /* _MODEL_KERNEL_H */

@@ -22,6 +22,7 @@
 #include <linux/kref.h>
 #include <linux/kthread.h>
 #include <linux/module.h>
+#include <linux/preempt.h>
 #include <linux/prandom.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
@@ -78,6 +79,8 @@ struct worker {
 };
 
 static struct mid_window *window;
+static bool grows;		/* its table */
+static struct request *spare;
 static bool shut;			/* drain is called while workers run */
 static unsigned long quota;		/* calls per worker */
 static atomic_t running;
@@ -124,11 +127,21 @@ static bool request_get(void *ctx)
 	return kref_get_unless_zero(&req->ref);
 }
 
-/* With a reference for the caller and one for the window */
+static struct request *request_alloc(void)
+{
+	return kzalloc(sizeof(struct request), GFP_ATOMIC | __GFP_NOWARN);
+}
+
+/*
+ * With a reference for the caller and one for the window.  On PREEMPT_RT nothing can be
+ * allocated in hard interrupts, so they use what another context has left in @spare.
+ */
 static struct request *request_create(unsigned int charge)
 {
-	struct request *req = kzalloc(sizeof(*req), GFP_ATOMIC | __GFP_NOWARN);
+	struct request *req = in_hardirq() ? xchg(&spare, NULL) : request_alloc();
 
+	if (!in_hardirq() && !READ_ONCE(spare))
+		kfree(xchg(&spare, request_alloc()));
 	if (!req)
 		return NULL;
 	req->magic = MAGIC;
@@ -196,10 +209,19 @@ static struct request *seen_get(struct rnd_state *rnd)
 
 /* Calls */
 
+/* Whether a begin may allocate here */
+static bool may_begin(void)
+{
+	return !(grows && in_hardirq());
+}
+
 static void call_begin(struct rnd_state *rnd)
 {
-	struct request *req = request_create(1 + prandom_u32_state(rnd) % 4);
+	struct request *req;
 
+	if (!may_begin())
+		return;
+	req = request_create(1 + prandom_u32_state(rnd) % 4);
 	if (!req)
 		return;
 	if (mid_window_begin(window, req->charge, req, &req->tag, GFP_ATOMIC)) {
@@ -223,7 +245,7 @@ static void call_compound(struct rnd_state *rnd, unsigned int flags, unsigned lo
 		      (timeout && (err == -ETIMEDOUT || err == -ESTALE)));
 		return;
 	}
-	while (span.n && prandom_u32_state(rnd) % 4) {
+	while (may_begin() && span.n && prandom_u32_state(rnd) % 4) {
 		req = request_create(1 + prandom_u32_state(rnd) % span.n);
 		if (!req)
 			break;
@@ -510,14 +532,15 @@ static int stress(void)
 	quota = PER_WINDOW / threads;
 	for (nr = 0; sum_all() < operations && !atomic_read(&wrong); nr++) {
 		/* Few slots and a table that has to grow, or as many as there can be in flight */
-		window = mid_window_create(KBUILD_MODNAME, nr % 2 ? 0 : 2000, GFP_KERNEL);
+		grows = nr % 2;
+		window = mid_window_create(KBUILD_MODNAME, grows ? 0 : 5000, GFP_KERNEL);
 		if (IS_ERR(window))
 			return PTR_ERR(window);
 		mid_window_grant(window, mid_window_epoch(window),
 				 1 + prandom_u32_state(&rnd) % (nr % 4 ? 64 : 4096));
 		shut = nr % 8 == 7;
 		err = round_run();
-		round_end(nr % 2);
+		round_end(grows);
 		if (err)
 			return err;
 	}
@@ -549,6 +572,7 @@ static int __init midwindow_stress_init(void)
 	}
 	err = stress();
 	kvfree(workers);
+	kfree(spare);
 	return err;
 }
 module_init(midwindow_stress_init);
