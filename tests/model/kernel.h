@@ -414,7 +414,7 @@ struct mutex { bool locked; };
 #define DEFINE_MUTEX(name)	struct mutex name __attribute__((unused))
 #define mutex_lock(mutex)	((void)(mutex))
 #define mutex_unlock(mutex)	((void)(mutex))
-#define alloc_percpu(T)		NULL
+#define alloc_percpu(what)	NULL
 #define kstrtobool_from_user(buf, count, on)	(*(on) = false, 0)
 #define ktime_get_mono_fast_ns()	0ull
 #define jiffies64_to_nsecs(j)	((u64)(j) * NSEC_PER_MSEC)
