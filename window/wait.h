@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * wait - who gets the next ids, and the tasks that wait for them
+ * wait - which task gets the next ids, and the tasks that wait for them
  *
  * Waiters are served first come, first served, so that small reserves do not starve a
  * large one.  Urgent ones have a queue of their own, which is served first.  The caller

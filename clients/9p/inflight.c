@@ -21,7 +21,7 @@
 /* The most tags that are kept for Tflush */
 #define P9_FLUSH_TAGS	64
 
-/* Bits of a request's flags.  Who sets the second of them settles the request. */
+/* Bits of a request's flags.  The caller that sets the second of them settles the request. */
 #define P9_REQ_LET_GO	BIT(0)	/* nobody waits for it, what it holds is its own */
 #define P9_REQ_ENDED	BIT(1)
 
@@ -337,7 +337,7 @@ int p9_tag_take(struct p9_client *c, struct p9_req_t *req, int8_t type)
 
 /**
  * p9_req_note_fid - record the fid of a request, for debugfs
- * @req: the request, whose message is complete
+ * @req: the request; its message is complete
  */
 void p9_req_note_fid(struct p9_req_t *req)
 {

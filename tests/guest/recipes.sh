@@ -111,7 +111,7 @@ busy() {
 	tell "$dialect: latency.bt, hist triggers and perf: $dissociated requests"
 }
 
-# The server is silent: who waits, from where, for what
+# The server is silent: which tasks wait, from where, for what
 hung() {
 	start "$dialect-slow" 'bpftrace tools/bpftrace/slow.bt 1000'
 	slow=$started
