@@ -67,10 +67,11 @@ static inline u64 mid_latency_stamp(const struct mid_latency *latency)
 /* A request has ended.  Returns its time in flight, in ns: from its @stamp, or its @age. */
 static inline u64 mid_latency_count(struct mid_latency *latency, u64 stamp, unsigned long age)
 {
-	u64 ns = ktime_get_mono_fast_ns() - stamp;
+	u64 ns;
 
 	if (!stamp)
 		return jiffies64_to_nsecs(age);
+	ns = ktime_get_mono_fast_ns() - stamp;
 	/* Pairs with mid_latency_switch_on(). */
 	if (smp_load_acquire(&latency->on))
 		this_cpu_inc(latency->counts->count[min(fls64(ns), MID_LATENCY_BUCKETS - 1)]);
