@@ -150,15 +150,35 @@ static void mid_waiting_show(struct seq_file *m, const struct mid_waiting *waiti
 static int mid_stats_show(struct seq_file *m, void *unused);
 DEFINE_SHOW_ATTRIBUTE(mid_stats);
 
+/**
+ * struct mid_inflight - the position of a reader of inflight, and what is there
+ * @folder: that of the atlas or the window
+ * @word: the slot's word
+ * @ctx: its request while LIVE
+ * @begun: when it began, or 0
+ * @id: the MID, or the first of the ids
+ * @async_id: of a window's entry, as all below
+ * @epoch: the epoch of the ids
+ * @charge: how many ids
+ */
+struct mid_inflight {
+	struct mid_folder *folder;
+	u64 word;
+	void *ctx;
+	u64 begun;
+	u64 id;
+	u64 async_id;
+	u32 epoch;
+	u32 charge;
+};
+
 /*
  * The first request at or after position @pos.  Position 0 is the heading.  Then come the
  * slots of each table, the newest first, at positions that do not change when tables come
  * and go between two reads.
  */
-struct mid_inflight;
 static void *mid_inflight_find(struct mid_inflight *at, loff_t *pos);
 static int mid_inflight_show(struct seq_file *m, void *v);
-static int mid_inflight_open(struct inode *inode, struct file *file);
 
 static void *mid_inflight_start(struct seq_file *m, loff_t *pos)
 	__acquires(RCU)
@@ -185,6 +205,16 @@ static const struct seq_operations mid_inflight_sops = {
 	.stop = mid_inflight_stop,
 	.show = mid_inflight_show,
 };
+
+static int mid_inflight_open(struct inode *inode, struct file *file)
+{
+	struct mid_inflight *at = __seq_open_private(file, &mid_inflight_sops, sizeof(*at));
+
+	if (!at)
+		return -ENOMEM;
+	at->folder = inode->i_private;
+	return 0;
+}
 
 static const struct file_operations mid_inflight_fops = {
 	.owner = THIS_MODULE,

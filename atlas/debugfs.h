@@ -31,22 +31,6 @@ static int mid_stats_show(struct seq_file *m, void *unused)
 	return 0;
 }
 
-/**
- * struct mid_inflight - the position of a reader of inflight
- * @atlas: the atlas
- * @mid: the MID
- * @word: the slot's word
- * @ctx: its request while LIVE
- * @begun: when it began, or 0
- */
-struct mid_inflight {
-	struct mid_atlas *atlas;
-	u16 mid;
-	u64 word;
-	void *ctx;
-	u64 begun;
-};
-
 /* Whether slot @i is in use.  If so, notes what is there. */
 static bool mid_slot_peek(const struct mid_table *t, unsigned int i, struct mid_inflight *at)
 {
@@ -60,7 +44,7 @@ static bool mid_slot_peek(const struct mid_table *t, unsigned int i, struct mid_
 		/* As in mid_slot_map() */
 		smp_rmb();
 	} while ((u64)atomic64_read(&slot->word) != at->word);
-	at->mid = mid_word_mid(t, i, at->word);
+	at->id = mid_word_mid(t, i, at->word);
 	return mid_word_state(at->word) >= MID_BUSY;
 }
 
@@ -71,7 +55,7 @@ static void *mid_inflight_find(struct mid_inflight *at, loff_t *pos)
 
 	if (!*pos)
 		return SEQ_START_TOKEN;
-	t = rcu_dereference(at->atlas->table);
+	t = rcu_dereference(mid_atlas_of(at->folder)->table);
 	for (; t; t = rcu_dereference(t->older)) {
 		first = 1 + ((loff_t)(MID_BITS - t->order) << MID_BITS);
 		*pos = max(*pos, first);
@@ -92,26 +76,16 @@ static int mid_inflight_show(struct seq_file *m, void *v)
 		return 0;
 	}
 	if (at->ctx) {
-		seq_printf(m, "0x%04x %p %llu live", at->mid, at->ctx, age);
+		seq_printf(m, "0x%04x %p %llu live", (u16)at->id, at->ctx, age);
 		/* In the RCU section in which the slot had it */
-		mid_show_words(m, &at->atlas->folder, at->ctx);
+		mid_show_words(m, at->folder, at->ctx);
 	} else if (mid_word_state(at->word) == MID_BUSY) {
-		seq_printf(m, "0x%04x - %llu busy", at->mid, age);
+		seq_printf(m, "0x%04x - %llu busy", (u16)at->id, age);
 	} else {
-		seq_printf(m, "0x%04x - - abandoned for %u ms more", at->mid,
+		seq_printf(m, "0x%04x - - abandoned for %u ms more", (u16)at->id,
 			   jiffies_to_msecs(mid_word_left(at->word, MID_MAX_QUARANTINE)));
 	}
 	seq_putc(m, '\n');
-	return 0;
-}
-
-static int mid_inflight_open(struct inode *inode, struct file *file)
-{
-	struct mid_inflight *at = __seq_open_private(file, &mid_inflight_sops, sizeof(*at));
-
-	if (!at)
-		return -ENOMEM;
-	at->atlas = mid_atlas_of(inode->i_private);
 	return 0;
 }
 

@@ -88,28 +88,6 @@ static int mid_credits_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(mid_credits);
 
-/**
- * struct mid_inflight - the position of a reader of inflight
- * @w: the window
- * @word: the word of an entry
- * @ctx: its request while LIVE
- * @id: see &struct mid_entry, as all below
- * @async_id: ...
- * @begun: ...
- * @epoch: ...
- * @charge: ...
- */
-struct mid_inflight {
-	struct mid_window *w;
-	u64 word;
-	void *ctx;
-	u64 id;
-	u64 async_id;
-	u64 begun;
-	u32 epoch;
-	u32 charge;
-};
-
 /* Whether a request is in the entry.  If so, notes what is there. */
 static bool mid_entry_peek(const struct mid_entry *e, struct mid_inflight *at)
 {
@@ -132,7 +110,7 @@ static void *mid_inflight_find(struct mid_inflight *at, loff_t *pos)
 	if (!*pos)
 		return SEQ_START_TOKEN;
 	/* Pairs with mid_window_grow(). */
-	for (h = smp_load_acquire(&at->w->hash); h; h = h->older) {
+	for (h = smp_load_acquire(&mid_window_of(at->folder)->hash); h; h = h->older) {
 		first = 1 + ((loff_t)(MID_MAX_BITS - h->bits) << MID_MAX_BITS);
 		*pos = max(*pos, first);
 		for (; *pos - first < BIT(h->bits); (*pos)++)
@@ -160,22 +138,12 @@ static int mid_inflight_show(struct seq_file *m, void *v)
 		seq_printf(m, "%llu live",
 			   mid_latency_age_us(at->begun, mid_word_age(at->word)));
 		/* In the RCU section in which the entry had it */
-		mid_show_words(m, &at->w->folder, at->ctx);
+		mid_show_words(m, at->folder, at->ctx);
 	} else {
 		seq_printf(m, "- abandoned for %u ms more",
 			   jiffies_to_msecs(mid_word_left(at->word, MID_MAX_QUARANTINE)));
 	}
 	seq_putc(m, '\n');
-	return 0;
-}
-
-static int mid_inflight_open(struct inode *inode, struct file *file)
-{
-	struct mid_inflight *at = __seq_open_private(file, &mid_inflight_sops, sizeof(*at));
-
-	if (!at)
-		return -ENOMEM;
-	at->w = mid_window_of(inode->i_private);
 	return 0;
 }
 
