@@ -50,21 +50,10 @@ restart() {
 	result restart:works_again $?
 }
 
-unmount_under_load() {
-	keep_busy 30 &
-	loader=$!
-	sleep 2
-	umount -l $mnt
-	sleep 1
-	busybox killall -9 fio
-	wait $loader
-	result kill:mounts_left "$(grep -c ' 9p ' /proc/mounts)"
-}
-
 start_diod
 for each in $(echo "$VARIANTS" | tr : ' '); do
 	use "$each"
-	for test in kills pause restart unmount_under_load; do
+	for test in kills pause restart 'unmount_under_load 9p kill:mounts_left'; do
 		$test
 		tell "$each, $test"
 	done

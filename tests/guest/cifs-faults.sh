@@ -92,17 +92,6 @@ kills() {
 	result "kill:alive" $?
 }
 
-unmount_under_load() {
-	keep_busy 30 &
-	loader=$!
-	sleep 2
-	umount -l $mnt
-	sleep 1
-	killall -9 fio
-	wait $loader
-	result "umount:mounts_left" "$(grep -c ' cifs ' /proc/mounts)"
-}
-
 caches='cifs_mpx_ids cifs_request cifs_small_rq cifs_io_request cifs_io_subrequest'
 
 # fail_caches 0|1: from now on each allocation from the caches of cifs' mempools fails
@@ -165,7 +154,7 @@ for each in converted stock; do
 		done
 		kills
 		tell "$each, vers=$dialect, kills"
-		unmount_under_load
+		unmount_under_load cifs umount:mounts_left
 		tell "$each, vers=$dialect, unmount"
 		write_back "$dialect"
 		tell "$each, vers=$dialect, scarce memory"

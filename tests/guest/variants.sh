@@ -92,3 +92,28 @@ work() {
 		fi
 	done
 }
+
+# copy_and_compare WHERE: a file and a tree are written, read back from the server and deleted
+copy_and_compare() {
+	cp /tmp/data $mnt/data || fail "$1: no copy"
+	cp -r /usr/include/asm-generic $mnt/tree || fail "$1: no copy of a tree"
+	drop_caches
+	cmp /tmp/data $mnt/data || fail "$1: the data differs"
+	diff -r /usr/include/asm-generic $mnt/tree || fail "$1: the tree differs"
+	rm -r $mnt/data $mnt/tree
+	umount $mnt || fail "$1: no unmount"
+	tell "$1: written, compared, deleted, unmounted"
+}
+
+# unmount_under_load TYPE RESULT: how many mounts of this type are left. The caller's
+# keep_busy makes the load.
+unmount_under_load() {
+	keep_busy 30 &
+	loader=$!
+	sleep 2
+	umount -l $mnt
+	sleep 1
+	busybox killall -9 fio
+	wait $loader
+	result "$2" "$(grep -c " $1 " /proc/mounts)"
+}
