@@ -91,11 +91,11 @@ expression server, mid;
 @@
  cifs_readv_receive(...)
  {
- <...
+ <+...
 -dequeue_mid(server, mid, false);
 +if (!dequeue_mid(server, mid, false))
 +	return -1;
- ...>
+ ...+>
  }
 
 // Decrypted data is copied. The checks that leave the request in flight come before
@@ -149,10 +149,10 @@ identifier rc;
 @@
  smb2_decrypt_offload(...)
  {
- <...
+ <+...
  if (rc >= 0) { ... }
 -else { ... }
- ...>
+ ...+>
  }
 
 // The sender of a request reads how it ended
@@ -168,7 +168,7 @@ identifier server, mid;
 @@
  cifs_sync_mid_result(struct mid_q_entry *mid, struct TCP_Server_Info *server)
  {
- <...
+ <+...
 (
 -spin_lock(&server->mid_queue_lock);
 |
@@ -177,7 +177,7 @@ identifier server, mid;
 -if (mid->deleted_from_q == false) { ... }
 +cifs_mid_claim(server, mid);
 )
- ...>
+ ...+>
  }
 
 // The reply must be visible before the state says that it is ready.

@@ -15,7 +15,7 @@ identifier hdr, server, entry;
  {
  struct mid_q_entry *entry;
 +int rc;
- <...
+ <+...
 (
 -return NULL;
 +return ERR_PTR(-ENOMEM);
@@ -30,7 +30,7 @@ identifier hdr, server, entry;
 +}
 +hdr->Mid = cpu_to_le16(entry->mid);
 )
- ...>
+ ...+>
  }
 
 // Reads and writes have the id of their file in the same place.
@@ -44,7 +44,7 @@ identifier hdr, server, entry;
  {
  struct mid_q_entry *entry;
 +int rc;
- <...
+ <+...
 (
 -return NULL;
 +return ERR_PTR(-ENOMEM);
@@ -61,7 +61,7 @@ identifier hdr, server, entry;
 +}
 +hdr->MessageId = cpu_to_le64(entry->mid);
 )
- ...>
+ ...+>
  }
 
 @sync_setup@
@@ -160,7 +160,7 @@ identifier server, rqst, mid, ses, num, i;
  compound_send_recv(..., const int num, struct smb_rqst *rqst, ...)
  {
 +unsigned int charge = 0;
- <...
+ <+...
 +for (i = 0; i < num && num > 1; i++)
 +	charge += max(le16_to_cpu(((struct smb2_hdr *)rqst[i].rq_iov[0].iov_base)->CreditCharge), 1);
 +if (charge)
@@ -175,7 +175,7 @@ identifier server, rqst, mid, ses, num, i;
  	mid[i] = server->ops->setup_request(ses, server, &rqst[i]);
  	...
  }
- ...>
+ ...+>
  }
 
 // The ids of a large read or write: at least one, at most one for each credit
@@ -212,14 +212,14 @@ identifier server, rqst, credits, flags, mid;
 +		 struct cifs_credits *credits
 		 )
  {
- <...
+ <+...
 +if (flags & CIFS_HAS_CREDITS) {
 +	server->ids = credits->ids;
 +	credits->ids.n = 0;
 +}
  mid = server->ops->setup_async_request(server, rqst);
 +cifs_ids_return(server, &server->ids);
- ...>
+ ...+>
  }
 
 // A reply must find a request only when its callback is set.

@@ -30,7 +30,7 @@ identifier ses, server, rc;
  cifs_setup_session(..., struct cifs_ses *ses, struct TCP_Server_Info *server, ...)
  {
 +u32 epoch = cifs_mids_epoch(server);
- <...
+ <+...
 (
 +if (server->window)
 +	mid_window_resume(server->window, epoch);
@@ -40,7 +40,7 @@ identifier ses, server, rc;
 +	mid_window_resume(server->window, epoch);
  return 0;
 )
- ...>
+ ...+>
  }
 
 // The server wants NetBIOS: the NEGOTIATE in flight ends with the result of the

@@ -20,9 +20,9 @@ identifier mid;
 @@
  cifs_debug_data_proc_show(...)
  {
- <...
+ <+...
 -struct mid_q_entry *mid;
- ...>
+ ...+>
  }
 
 // The same list in the log, for CONFIG_CIFS_DEBUG2. inflight.c has its replacement.

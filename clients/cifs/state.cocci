@@ -63,12 +63,12 @@ expression server;
 @@
  cifs_get_tcp_session(struct smb3_fs_context *ctx, ...)
  {
- <...
+ <+...
 -INIT_LIST_HEAD(&server->pending_mid_q);
 +rc = cifs_mids_create(server, ctx->max_credits);
 +if (rc)
 +	goto out_err_crypto_release;
- ...>
+ ...+>
  }
 
 @create_locks@
