@@ -35,7 +35,7 @@
 
 static char *baselines = "all";
 module_param(baselines, charp, 0444);
-MODULE_PARM_DESC(baselines, "which of floor_min,floor_slots,floor_full,midatlas,array,wide_array,xa_alloc_cyclic,xa_alloc,idr_cyclic,9p,ida,sbitmap_queue,sbitmap_get,rhashtable,cifs_smb1,cifs_smb2,spinlock,spinlock_irqsave,midwindow,midwindow_reserve,window_floor,window_cifs,window_xarray,window_xarray_irqsave,window_rhashtable, or all");
+MODULE_PARM_DESC(baselines, "which of floor_min,floor_slots,floor_full,midatlas,array,wide_array,xa_alloc_cyclic,xa_alloc,idr_cyclic,9p,ida,sbitmap_queue,sbitmap_get,rhashtable,cifs_smb1,cifs_smb2,spinlock,spinlock_irqsave,midwindow,midwindow_reserve,window_floor,window_locked,window_cifs,window_xarray,window_xarray_irqsave,window_rhashtable, or all");
 
 static char *tests = "st,mt,pc,lookup,chase";
 module_param(tests, charp, 0444);
@@ -80,15 +80,13 @@ MODULE_PARM_DESC(check_ms, "duration of reuse and full");
 static const struct bench_baseline *const all_baselines[] = {
 	&bench_floor_min, &bench_floor_slots, &bench_floor_full,
 	&bench_midatlas,
-#ifdef BENCH_BEFORE
-	&bench_before,
-#endif
+	BENCH_COPIES
 	&bench_array, &bench_wide_array,
 	&bench_xarray_cyclic, &bench_xarray, &bench_idr_cyclic, &bench_ninep,
 	&bench_ida_array, &bench_sbq, &bench_sbget,
 	&bench_rht, &bench_smb1, &bench_smb2,
 	&bench_spinlock, &bench_spinlock_irq,
-	&bench_window_floor, &bench_window_mid, &bench_window_reserve,
+	&bench_window_floor, &bench_window_locked, &bench_window_mid, &bench_window_reserve,
 	&bench_window_cifs, &bench_window_xarray, &bench_window_xairq, &bench_window_rht,
 };
 

@@ -17,7 +17,7 @@ from pathlib import Path
 COLOURS = {
     "floor_min": "#a0a0a0", "floor_slots": "#707070", "floor_full": "#303030",
     "array": "#a0a0a0", "wide_array": "#707070",
-    "midatlas": "#c00000", "before": "#f08080",
+    "midatlas": "#c00000", "before": "#f08080", "untraced_atlas": "#f0c0c0",
     "xa_alloc_cyclic": "#08306b", "xa_alloc": "#2171b5", "idr_cyclic": "#4292c6",
     "9p": "#6baed6", "ida": "#9ecae1",
     "sbitmap_queue": "#006d2c", "sbitmap_get": "#74c476",
@@ -25,8 +25,8 @@ COLOURS = {
     "spinlock": "#fd8d3c", "spinlock_irqsave": "#fdbe85",
 }
 # The window and its baselines, which are in no plot
-WINDOW = ("window_floor", "midwindow", "midwindow_reserve",
-          "window_cifs", "window_xarray", "window_xarray_irqsave", "window_rhashtable")
+WINDOW = ("window_floor", "window_locked", "midwindow", "untraced_window",
+          "midwindow_reserve", "window_cifs", "window_xarray", "window_xarray_irqsave", "window_rhashtable")
 
 # The order of retirement that a table without an order in its name has
 MAIN_ORDER = {"st": "random", "mt": "random", "pc": "fifo"}
@@ -142,7 +142,7 @@ def before_table(results):
 
 
 class Targets:
-    """Each target, its value, and the floor's value in the same case"""
+    """Each target, its value, and a lower bound's value in the same case"""
 
     def __init__(self, results):
         self.results = results
@@ -170,7 +170,7 @@ class Targets:
         """The time of @than as a multiple of that of midwindow"""
         self.add(text, limit, [
             (self.results.ratio(*cell, than, "midwindow"),
-             self.results.ratio(*cell, than, "window_floor"),
+             self.results.ratio(*cell, than, "window_locked"),
              f"{cell[0]} {cell[1]}, {depth_name(cell[2])}") for cell in cells], least=True)
 
     def variant(self, text, limit, test):
@@ -180,7 +180,7 @@ class Targets:
             return a / b if a and b else None
 
         self.add(text, limit, [
-            (ratio(order, size, "midwindow"), ratio(order, size, "window_floor"),
+            (ratio(order, size, "midwindow"), ratio(order, size, "window_locked"),
              f"{order}, {depth_name(size)}") for _, order, size in self.results.cells([test])])
 
     def sizes(self, text, limit, test, value, least=False, of="midatlas"):
@@ -251,13 +251,15 @@ def targets_of_window(targets, results):
     for limit, *where in ((1.8, "window_st", 1, 512), (2.5, "window_st", 8192, 8192),
                           (2.2, "window_mt"), (1.1, "window_pc", 50)):
         targets.ratios(f"{case(*where)}: time, times window_floor", limit, cells(*where),
-                       "window_floor", of="midwindow", floor="window_floor")
+                       "window_floor", of="midwindow", floor="window_locked")
     for than, limits in WINDOW_FASTER.items():
         for limit, *where in limits:
             targets.faster(f"{case(*where)}: times as fast as {than}", limit, cells(*where), than)
     targets.variant("window, ST: beside an old request, times without", 1.1, "window_old")
     targets.variant("window, ST: CreditCharge 16, times 1", 1.3, "window_charge")
     targets.variant("window, ST: 512 spare credits, times none", 1.1, "window_spare")
+    targets.ratios("window, ST: time, times without events and latency", 1.01,
+                   cells("window_st"), "untraced_window", of="midwindow", floor=None)
     for limit, test in ((1.5, "window_st"), (2, "window_mt")):
         targets.ratios(f"window, {TITLES[test]}: reserve + associate, times begin", limit,
                        cells(test), "midwindow", of="midwindow_reserve", floor=None)
@@ -290,6 +292,9 @@ def judge(results, cpus):
                   lambda size, got: got if size == (50, 50) else None)
     targets.sizes("exactly full: failed associates", 0, "full", lambda size, got: got)
     targets.sizes("one MID free: failed associates", 0, "one_free", lambda size, got: got)
+    targets.ratios("ST: time, times without events and latency", 1.01,
+                   [cell for cell in results.cells(["st"]) if cell[1] == MAIN_ORDER["st"]],
+                   "untraced_atlas", floor=None)
     targets_of_window(targets, results)
     return targets
 

@@ -96,27 +96,34 @@ phases() {
 	fi
 }
 
-# before COMMIT DIR: writes the sources of that commit's atlas, a module of its own, to DIR.
-# Its symbols, trace events and baseline are renamed; its flags are those of ../Kbuild.
-before() {
-	local commit
+# copy NAME MODULE [COMMIT]: makes midatlas or midwindow, of that commit or of this tree, a
+# module and a baseline in bench/NAME. Symbols, events and the baseline are renamed; the flags
+# are those of ../Kbuild. An untraced copy has no events and no latency.
+copy() {
+	local name=$1 module=$2 commit=${3:-} dir=$work/bench/$1 peer=midatlas untraced=
 
-	commit=$(git -C "$top" rev-parse --verify --quiet "$1^{commit}") ||
-		die "BEFORE=$1 is not a commit"
-	rm -rf "$2"
-	mkdir -p "$2"
-	git -C "$top" ls-tree --name-only "$commit" | grep -x '.*\.h\|atlas\|midatlas\.c' |
-		xargs git -C "$top" archive "$commit" -- | tar -x -C "$2"
-	mv "$2/midatlas.c" "$2/midatlas_before.c"
-	sed 's/\<BENCH_BASELINE(midatlas, "midatlas"/BENCH_BASELINE(before, "before"/
-		s/\<midatlas_/before_/g; s|"../../midatlas.h"|"midatlas.h"|' \
-		"$top/bench/peers/midatlas.c" >"$2/baseline.c"
-	find "$2" -name '*.[ch]' -exec sed -i 's/\<mid_atlas_/before_atlas_/g
-		s/^#define TRACE_SYSTEM .*/#define TRACE_SYSTEM midatlas_before/' {} +
-	cat >"$2/Kbuild" <<-'END'
-		ccflags-y += -idirafter $(src)/../../compat
-		CFLAGS_midatlas_before.o := -I$(src) -falign-functions=64
-		obj-m += midatlas_before.o
+	[ "$module" = midatlas ] || peer=window_mid
+	[[ $name != untraced* ]] || untraced=yes
+	rm -rf "$dir"
+	mkdir -p "$dir"
+	git -C "$top" ls-tree --name-only "${commit:-HEAD}" | grep -x '.*\.h\|atlas\|window\|mid[a-z]*\.c' |
+		if [ -n "$commit" ]; then
+			xargs git -C "$top" archive "$commit" -- | tar -x -C "$dir"
+		else
+			tar -C "$top" -T - -c | tar -x -C "$dir"
+		fi
+	mv "$dir/$module.c" "$dir/${module}_$name.c"
+	sed "/^#define window_reserve_create/,\$d
+		s/\(BENCH_[A-Z]*\)($peer, \"$module\"/\1($name, \"$name\"/
+		s/\<${peer}_/${name}_/g; s|\"../../$module.h\"|\"$module.h\"|; s|\"../\([a-z]*.h\)\"|\"../../bench/\1\"|" \
+		"$top/bench/peers/$peer.c" >"$dir/baseline.c"
+	find "$dir" -name '*.[ch]' -exec sed -i "s/\<mid_\(atlas\|window\)_/${name}_mid_\1_/g
+		s/^#define TRACE_SYSTEM .*/#define TRACE_SYSTEM ${module}_$name/
+		${untraced:+s/static_branch_unlikely(&mid_timed)/false/}" {} +
+	cat >"$dir/Kbuild" <<-END
+		ccflags-y += -idirafter \$(src)/../../compat${untraced:+ -DNOTRACE}
+		CFLAGS_${module}_$name.o := -I\$(src)$([ "$module" != midatlas ] || echo " -falign-functions=64")
+		obj-m += ${module}_$name.o
 	END
 }
 
@@ -183,12 +190,17 @@ own=("$top/scripts/kernel/bench.config" "$top/scripts/kernel/uml.patch")
 [ "$mode" != smoke ] || own=()
 kernel=$("$top/scripts/kernel.sh" "${own[@]}")
 workdir bench
-if [ -n "$before" ]; then
-	before "$before" "$work/bench/before"
+if [ "$mode" = smoke ]; then
+	build_modules "$kernel"
+else
+	copy untraced_atlas midatlas
+	copy untraced_window midwindow
+	if [ -n "$before" ]; then
+		before=$(git -C "$top" rev-parse --verify --quiet "$before^{commit}") || die "BEFORE=$BEFORE is not a commit"
+		copy before midatlas "$before"
+	fi
 	"$top/scripts/modules.sh" "$kernel" "$work" >"$work/build.log" 2>&1 ||
 		die "the modules do not build, see $work/build.log"
-else
-	build_modules "$kernel"
 fi
 [ -e "$work/bench/midatlas_bench.ko" ] || die "the kernel in $kernel has no sbitmap, which two baselines need"
 
