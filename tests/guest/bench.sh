@@ -8,10 +8,10 @@
 
 bench=/sys/kernel/debug/midatlas_bench
 
-# Without debugfs, whose directories would count as memory of an atlas
-before=$(ls bench/before/midatlas_before.ko 2>/dev/null)
-for atlas in ./midatlas.ko $before; do
-	load "$atlas" debugfs=0 || fail "$atlas does not load"
+# Without debugfs, whose directories would count as memory of an atlas or a window
+copies=$(ls bench/*/mid*_*.ko 2>/dev/null)
+for module in ./midatlas.ko ./midwindow.ko $copies; do
+	load "$module" debugfs=0 || fail "$module does not load"
 done
 # Short grace periods: a window waits for one when it is destroyed, and none is measured.
 echo 1 >/sys/kernel/rcu_expedited
@@ -28,5 +28,6 @@ done
 sed 's/^/= /' $bench/results.csv
 [ "$state" = 'done' ] || fail "the benchmark $state"
 rmmod midatlas_bench || fail "midatlas_bench does not unload"
-rmmod midwindow ${before:+midatlas_before} midatlas || fail "the modules do not unload"
+# shellcheck disable=SC2086	# one module each
+rmmod midwindow midatlas ${copies:+$(basename -a -s .ko $copies)} || fail "the modules do not unload"
 done_well
