@@ -7,8 +7,7 @@
 #
 # It fails on any warning of Sphinx, kernel-doc, groff (also for the man page of
 # midatlas-top) or get_abi.py, if a page links to a function of ours that no page describes,
-# if an exported function has no man page, and if code in README.md is not in
-# samples/loopback.c.
+# if an exported function has no man page, and if code on a page is not in samples/.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -73,10 +72,6 @@ bad_pages() { groff -man -Tutf8 -K utf8 -ww -z "$out"/man9/*.9 tools/*.1 2>&1; }
 # The format of the kernel's Documentation/ABI
 bad_abi() { PYTHONDONTWRITEBYTECODE=1 python3 "$tree/tools/docs/get_abi.py" --dir Documentation/ABI validate 2>&1; }
 
-# Lines of C in README.md that the sample does not have
-# shellcheck disable=SC2016  # the backquotes are Markdown
-not_in_sample() { sed -n '/^```c$/,/^```$/{//!p}' README.md | grep -vxFf samples/loopback.c || true; }
-
 none() { [ -z "$2" ] || die "$1: ${2//$'\n'/, }"; }
 
 if [ "${1:-}" = man ]; then
@@ -90,7 +85,7 @@ need sphinx-build:python3-sphinx /usr/share/doc/python3-sphinx-rtd-theme:python3
 workdir docs
 tree=$("$top/scripts/source.sh")
 mkdir -p "$out"
-none "code in README.md that samples/loopback.c does not have" "$(not_in_sample)"
+none "code on a page" "$(python3 -B tests/docs/pages.py code 2>&1)"
 render_html
 none "no page describes" "$(dead_links)"
 render_man
