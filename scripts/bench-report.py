@@ -1,14 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""bench-report.py DIR: makes tables, plots and the list of targets out of a benchmark.
+"""bench-report.py DIR: makes a page of plots, tables and targets out of a benchmark.
 
-Reads results.csv and setup.txt in DIR, as bench.sh writes them.  Writes a .csv for each
-table (one row a baseline, one column a depth, one number a cell), st.svg, mt.svg and
-pc.svg, targets.txt and, if an earlier commit was measured too, before.csv.  Prints all
-but the plots.
+Reads results.csv and setup.txt in DIR, as bench.sh writes them.  Writes README.rst, its plots
+and, if an earlier commit was measured too, before.csv.  Prints the tables and the targets.
 """
 
 import csv
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -24,20 +23,34 @@ COLOURS = {
     "rhashtable": "#7f2704", "cifs_smb1": "#d94801", "cifs_smb2": "#f16913",
     "spinlock": "#fd8d3c", "spinlock_irqsave": "#fdbe85",
 }
-# The window and its baselines, which are in no plot
-WINDOW = ("window_floor", "window_locked", "midwindow", "untraced_window",
-          "midwindow_reserve", "window_cifs", "window_xarray", "window_xarray_irqsave", "window_rhashtable")
+# The same for the window
+WINDOW = {"window_floor": "#303030", "window_locked": "#808080", "midwindow": "#c00000",
+          "untraced_window": "#f0c0c0", "midwindow_reserve": "#f08080",
+          "window_cifs": "#d94801", "window_xarray": "#2171b5", "window_xarray_irqsave": "#08306b",
+          "window_rhashtable": "#006d2c"}
 
 # The order of retirement that a table without an order in its name has
 MAIN_ORDER = {"st": "random", "mt": "random", "pc": "fifo"}
 WINDOW_ORDER = {"window_st": "random", "window_mt": "random", "window_pc": "fifo",
                 "window_old": "random", "window_charge": "random", "window_spare": "random"}
-TITLES = {"st": "One thread associates, maps and dissociates",
-          "mt": "Two threads associate, map and dissociate in one table",
-          "pc": "One thread associates, another maps and dissociates",
-          "window_st": "ST", "window_mt": "MT", "window_pc": "PC",
+TITLES = {"window_st": "ST", "window_mt": "MT", "window_pc": "PC",
           "window_old": "ST, beside an old request", "window_charge": "ST, CreditCharge 16",
           "window_spare": "ST, 512 spare credits"}
+# What the page answers: test, order of retirement, heading, unit, and picoseconds a unit
+QUESTIONS = (
+    ("st", "random", "ST: one thread, random order", "ns a cycle", 1000),
+    ("mt", "random", "MT: two threads on one table, random order", "ns a cycle", 1000),
+    ("pc", "fifo", "PC: one thread sends, another completes, in order", "ns a cycle", 1000),
+    ("lookup", "random", "Lookup, throughput", "ns a map", 1000),
+    ("chase", "random", "Lookup, latency", "ns a map", 1000),
+    ("memory", "random", "Memory of a table", "bytes", 1),
+    ("reuse", "random", "Reuse: fewest associates between two uses of a number", "associates", 1),
+    ("window_st", "random", "Window, ST: one thread, random order", "ns a cycle", 1000),
+    ("window_mt", "random", "Window, MT: two threads, random order", "ns a cycle", 1000),
+    ("window_pc", "fifo", "Window, PC: one thread sends, another completes, in order",
+     "ns a cycle", 1000),
+    ("window_memory", "random", "Memory of a window", "bytes", 1),
+)
 # Times as fast as each baseline: limit, test, requests in flight (least, most)
 WINDOW_FASTER = {
     "window_cifs": (
@@ -92,38 +105,34 @@ def depth_name(size):
     return f"{size[1]} of {size[0]}"
 
 
-def table(results, test, order, scale=1):
-    """A header, then a row for each baseline"""
-    sizes = results.sizes(test, order)
+def number(value, scale):
+    """Three digits or more"""
+    if value is None:
+        return ""
+    return f"{value / scale:.{1 if scale > 1 and value < 100 * scale else 0}f}"
+
+
+def table(results, test, order, scale=1, maximum=None):
+    """A header, then a row for each baseline; of all sizes, or of those with @maximum"""
+    sizes = [size for size in results.sizes(test, order) if maximum in (None, size[0])]
     if sizes:
-        yield ["baseline"] + [depth_name(size) for size in sizes]
-    for baseline in (*COLOURS, *WINDOW):
+        yield ["in flight"] + [str(size[1]) if maximum else depth_name(size) for size in sizes]
+    for baseline in COLOURS | WINDOW:
         values = [results.get(test, order, baseline, size) for size in sizes]
         if any(value is not None for value in values):
-            yield [baseline] + ["" if value is None else
-                                str(value) if scale == 1 else f"{value / scale:.1f}"
-                                for value in values]
+            yield [baseline] + [number(value, scale) for value in values]
 
 
-def lookup_table(results):
-    """Throughput (ids known beforehand), then latency (each id depends on the last result)"""
-    for test, kind in (("lookup", "throughput"), ("chase", "latency")):
-        header, *rows = list(table(results, test, "random", 1000)) or [[]]
-        if kind == "throughput" and header:
-            yield header[:1] + ["lookup"] + header[1:]
-        for row in rows:
-            yield row[:1] + [kind] + row[1:]
-
-
-def window_table(results, to=None):
-    """A row for each case, in ns a cycle or as multiples of the time of @to"""
-    yield ["test", "order", "in flight", *WINDOW]
-    for test, order, size in results.cells(WINDOW_ORDER):
-        values = [results.get(test, order, baseline, size) for baseline in WINDOW]
-        unit = results.get(test, order, to, size) if to else 1000
-        if unit:
-            yield [TITLES[test], order, str(size[1])] + [
-                "" if value is None else f"{value / unit:.{2 if to else 1}f}" for value in values]
+def variants_table(results):
+    """The cases of the window with one thread, a row for each baseline"""
+    tests = ("window_old", "window_charge", "window_spare")
+    size = max((size for test in tests for size in results.sizes(test, "random")), default=None)
+    if size:
+        yield [f"{size[1]} in flight"] + ["ordinary"] + [TITLES[test][4:] for test in tests]
+        for baseline in WINDOW:
+            values = [results.get(test, "random", baseline, size) for test in ("window_st", *tests)]
+            if any(value is not None for value in values[1:]):
+                yield [baseline] + [number(value, 1000) for value in values]
 
 
 def before_table(results):
@@ -306,73 +315,103 @@ def aligned(rows):
                      for i, (cell, width) in enumerate(zip(row, widths))).rstrip() for row in rows]
 
 
-def plot(results, test, out):
-    """Time against requests in flight, in the largest table"""
-    order = MAIN_ORDER[test]
-    sizes = [size for size in results.sizes(test, order) if size[0] != size[1]]
-    sizes = [size for size in sizes if size[0] == max(sizes)[0]]
+def plot(results, test, order, title, unit, scale, out):
+    """Against requests in flight, each in the largest table; memory against the largest number
+    in flight.  False if there is nothing to plot."""
+    x, label = (0, "most requests in flight") if "memory" in test else (1, "requests in flight")
+    sizes = sorted(results.sizes(test, order), key=lambda size: (size[x], size[1 - x]))
+    sizes = {size[x]: size for size in sizes}.values()
     curves, data = [], []
-    for baseline, colour in COLOURS.items():
-        points = [f"{size[1]} {value / 1000}" for size in sizes
+    ours = ("midatlas", "midwindow")
+    for i, (baseline, colour) in sorted(enumerate((COLOURS | WINDOW).items()),
+                                        key=lambda curve: curve[1][0] in ours):
+        points = [f"{size[x]} {value / scale}" for size in sizes
                   if (value := results.get(test, order, baseline, size))]
-        if points:
-            width = 3 if baseline == "midatlas" else 1.5
+        if len(points) > 1:
+            width = 3 if baseline in ours else 1.5
             curves.append(f"'-' title '{baseline}' with linespoints lc rgb '{colour}' lw {width} "
-                          f"pt {list(COLOURS).index(baseline) + 1}")
+                          f"pt {i + 1}")
             data.append("\n".join(points) + "\ne\n")
     if curves:
         subprocess.run(["gnuplot"], text=True, check=True, input=f"""
-set terminal svg size 900,520 noenhanced font 'sans,12' background 'white'
+set terminal svg size 600,640 noenhanced font 'sans,15' background 'white'
 set output '{out}'
-set title '{TITLES[test]}'
+set title '{title}' font 'sans,14'
 set logscale xy
 set format y '%.0f'
 set grid ytics lc rgb '#dddddd'
-set xlabel 'requests in flight, of {sizes[0][0]}'
-set ylabel 'ns a cycle'
-set key outside right
+set xlabel '{label}'
+set ylabel '{unit}'
+set key below maxcols 3 samplen 1.5
 plot """ + ", ".join(curves) + "\n" + "".join(data))
+    return bool(curves)
+
+
+def csv_table(title, rows):
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return (f".. csv-table:: {title}\n   :header-rows: 1\n   :class: numbers\n\n" +
+            "".join(f"   {line}\n" for line in text.getvalue().splitlines()))
+
+
+def heading(text, line):
+    return f"{text}\n{line * len(text)}\n"
+
+
+def page(results, setup, targets, last, out):
+    """The parts of README.rst: what a forge shows, and a page of the documentation"""
+    yield (".. SPDX-License-Identifier: GPL-2.0\n.. Written by scripts/bench-report.py\n\n"
+           f"{'=' * len(out.name)}\n{heading(out.name, '=')}")
+    yield "".join(f":{line}\n" for line in setup.splitlines())
+    for test, order, title, unit, scale in QUESTIONS:
+        maxima = sorted({size[0] for size in results.sizes(test, order)})
+        if not maxima:
+            continue
+        yield heading(title, "=")
+        if plot(results, test, order, title, unit, scale, out / f"{test}.svg"):
+            yield f".. figure:: {test}.svg\n   :alt: {title}\n"
+        if test.startswith("window"):
+            yield csv_table(unit, table(results, test, order, scale))
+        else:
+            for maximum in maxima:
+                yield csv_table(f"{unit}, at most {maximum} in flight",
+                                table(results, test, order, scale, maximum))
+    rows = list(variants_table(results))
+    if rows:
+        yield heading("Window, ST: special cases", "=")
+        yield csv_table("ns a cycle", rows)
+    rows = list(table(results, "window_allocations", "random"))
+    if rows:
+        yield heading("Slab allocations of a task in a million requests", "=")
+        yield csv_table("allocations", rows)
+    yield heading("Targets", "=")
+    yield csv_table("The worst case of each", targets)
+    yield f"{last}.\n"
 
 
 def main():
-    out = Path(sys.argv[1] if len(sys.argv) == 2 else "")
+    out = Path(sys.argv[1] if len(sys.argv) == 2 else "").resolve()
     if len(sys.argv) != 2 or not (out / "results.csv").exists():
         sys.exit("bench-report.py: give the directory of a run of bench.sh")
     results = Results(out / "results.csv")
     setup = (out / "setup.txt").read_text()
     cpus = int(dict(line.split(": ", 1) for line in setup.splitlines()).get("cpus", 2))
 
-    tables = {}
-    for test, main_order in MAIN_ORDER.items():
-        for order in ("random", "fifo"):
-            name = test if order == main_order else f"{test}-{order}"
-            tables[f"{name} ({order} order), ns a cycle"] = name, table(results, test, order, 1000)
-        plot(results, test, out / f"{test}.svg")
-    tables["lookup, ns"] = "lookup", lookup_table(results)
-    tables["memory of a table, bytes"] = "memory", table(results, "memory", "random")
-    tables["reuse: fewest associates between two uses of an id (0: none came back)"] = (
-        "reuse", table(results, "reuse", "random"))
-    tables["window, ns a cycle"] = "window", window_table(results)
-    tables["window, times midwindow"] = "window-ratios", window_table(results, "midwindow")
-    tables["window: slab allocations of a task"] = (
-        "window-allocations", table(results, "window_allocations", "random"))
-    tables["memory of a window, bytes"] = (
-        "window-memory", table(results, "window_memory", "random"))
-    tables["new/before, worst first"] = "before", before_table(results)
-
     text = [setup]
-    for title, (name, rows) in tables.items():
-        rows = list(rows)
-        if len(rows) > 1:
-            with open(out / f"{name}.csv", "w", newline="") as file:
-                csv.writer(file, lineterminator="\n").writerows(rows)
-            text += [title, *aligned(rows), ""]
+    for test, order, title, unit, scale in QUESTIONS:
+        rows = list(table(results, test, order, scale))
+        if rows:
+            text += [f"{title}, {unit}", *aligned(rows), ""]
+    before = list(before_table(results))
+    if len(before) > 1:
+        with open(out / "before.csv", "w", newline="") as file:
+            csv.writer(file, lineterminator="\n").writerows(before)
+        text += ["new/before, worst first", *aligned(before), ""]
     targets = judge(results, cpus)
-    lines = aligned(targets.rows) + [
-        f"{len(targets.rows) - 1 - targets.missed} of {len(targets.rows) - 1} targets met; "
-        f"{results.disturbed():.1%} of the measurements were disturbed, after repetition"]
-    (out / "targets.txt").write_text("\n".join(lines) + "\n")
-    print("\n".join(text + lines))
+    last = (f"{len(targets.rows) - 1 - targets.missed} of {len(targets.rows) - 1} targets met; "
+            f"{results.disturbed():.1%} of the measurements were disturbed, after repetition")
+    (out / "README.rst").write_text("\n".join(page(results, setup, targets.rows, last, out)))
+    print("\n".join(text + aligned(targets.rows) + [last]))
 
 
 main()
