@@ -88,7 +88,7 @@ check_source() {
 	step "one scenario of the model" scripts/model.sh "grow, grow"
 	step "kernel-doc -Wall -Werror" kernel_doc
 	step "DKMS build, and a client built with the result" scripts/dkms.sh check
-	step "documentation: Sphinx -n -W, man pages" scripts/docs.sh "$work/docs"
+	step "documentation: Sphinx -n -W, man pages, width of pages" scripts/docs.sh check "$work/docs"
 	step "the seeded mutants fit the code" scripts/mutants.sh --dry-run
 	step "midatlas-top, on files like those of debugfs" python3 -B tests/tools/midatlas_top_test.py
 	step "shellcheck" shell_scripts

@@ -3,6 +3,8 @@
 #
 # docs.sh [DIR]                 builds the documentation in DIR (Documentation/output), with
 #                               the tools of the kernel tree: html/ and man9/
+# docs.sh check DIR             also fails if Chromium finds a page that does not fit into a
+#                               window of 390, 1280 or 1600 pixels
 # docs.sh man KERNEL-DOC DIR    writes only the man pages, into DIR
 #
 # It fails on any warning of Sphinx, kernel-doc, groff (also for the man page of
@@ -72,13 +74,38 @@ bad_pages() { groff -man -Tutf8 -K utf8 -ww -z "$out"/man9/*.9 tools/*.1 2>&1; }
 # The format of the kernel's Documentation/ABI
 bad_abi() { PYTHONDONTWRITEBYTECODE=1 python3 "$tree/tools/docs/get_abi.py" --dir Documentation/ABI validate 2>&1; }
 
+# Prints what does not fit. One Chromium shows all pages in frames of each width.
+too_wide() {
+	local frames=$work/html/widths.html
+
+	cp -r "$out/html" "$work/html"
+	{
+		cat tests/docs/widths.html
+		(cd "$out/html" && find . -name '*.html' -printf '"%P", ' | sed 's/.*/<script>measure([&]);<\/script>/')
+	} >"$frames"
+	timeout -k 10 120 chromium --headless --no-sandbox --disable-gpu --hide-scrollbars --allow-file-access-from-files \
+		--user-data-dir="$work/chromium" --virtual-time-budget=100000 --dump-dom "file://$frames" \
+		>"$work/widths.log" 2>"$work/chromium.log" || { echo "Chromium failed, see $work/chromium.log"; return; }
+	sed -n '/<pre id="result">/,/<\/pre>/{s/.*<pre id="result">//; /<\/pre>/!p}' "$work/widths.log" >"$work/widths"
+	grep -qx "measured $((3 * $(find "$out/html" -name '*.html' | wc -l)))" "$work/widths" || echo "not every page was measured"
+	grep -v '^measured ' "$work/widths" || true
+}
+
 none() { [ -z "$2" ] || die "$1: ${2//$'\n'/, }"; }
 
-if [ "${1:-}" = man ]; then
+case ${1:-} in
+man)
 	mkdir -p "$3"
 	man_pages "$2" "$3"
 	exit
-fi
+	;;
+check)
+	shift
+	check=yes
+	need chromium:chromium
+	;;
+*) check= ;;
+esac
 out=$(realpath -m "${1:-Documentation/output}")
 need sphinx-build:python3-sphinx /usr/share/doc/python3-sphinx-rtd-theme:python3-sphinx-rtd-theme \
 	groff:groff-base python3:python3
@@ -92,4 +119,5 @@ render_man
 none "no man page for" "$(missing_pages)"
 none "groff reports" "$(bad_pages)"
 none "get_abi.py reports" "$(bad_abi)"
+[ -z "$check" ] || none "does not fit" "$(too_wide)"
 say "$(find "$out/html" -name '*.html' | wc -l) pages, $(find "$out/man9" -name '*.9' | wc -l) man pages in $out"
