@@ -48,6 +48,16 @@ uninstall_all() {
 	rm -rf "$source"
 }
 
+# check_version KERNEL
+check_version() {
+	local module
+
+	for module in mid{atlas,window}; do
+		[ "$(modinfo -F version "$(compgen -G "$work/dkms/$id/$1/*/module/$module.ko*")")" = "${id#*/}" ] ||
+			die "$module for Linux $1 does not have the version ${id#*/}"
+	done
+}
+
 # A client gets nothing but the header and the Module.symvers.
 build_client() {
 	local build=/lib/modules/$1/build symvers
@@ -64,7 +74,7 @@ build_client() {
 check_all() {
 	local kernel KERNEL=all
 
-	need dkms:dkms make:make gcc:gcc "/lib/modules/*/build/Makefile:linux-headers-amd64"
+	need dkms:dkms make:make gcc:gcc modinfo:kmod "/lib/modules/*/build/Makefile:linux-headers-amd64"
 	workdir dkms
 	stage "$work/src/${id/\//-}"
 	mkdir "$work/dkms"
@@ -72,6 +82,7 @@ check_all() {
 		mok_signing_key=$work/mok.key mok_certificate=$work/mok.pub dkms build "$id" -k "$kernel" \
 			--sourcetree "$work/src" --dkmstree "$work/dkms" >"$work/$kernel.log" 2>&1 ||
 			{ cat "$work/$kernel.log" >&2; die "dkms cannot build $id for Linux $kernel"; }
+		check_version "$kernel"
 		build_client "$kernel"
 	done
 	say "$(kernels | wc -l) kernel(s)"

@@ -120,7 +120,7 @@ leave_workdir() {
 copy_sources() {
 	mkdir -p "$1"
 	(cd "$top" && find . -name .git -prune -o -name '*.mod.c' -o \
-		\( -name '*.[ch]' -o -name Kbuild -o -name Kconfig \) -print0 |
+		\( -name '*.[ch]' -o -name Kbuild -o -name Kconfig -o -name dkms.conf \) -print0 |
 		tar -c --null -T -) | tar -x -C "$1"
 }
 
