@@ -9,10 +9,13 @@
 # BEFORE=COMMIT measures the atlas of that commit in the same run, as "before".
 # ONLY=NAME,... measures only these baselines, and in quick mode all depths in both orders.
 # WINDOW=only measures only the window, WINDOW=no only the atlas.
+# HERE=yes loads the modules of "make modules" into the running kernel instead, and packs the
+# results and the description of the machine into midatlas-bench-MACHINE.tar.gz, in OUT or
+# the current directory.
 
 . "$(dirname "$0")/lib.sh"
 
-mode=${MODE:-quick} out=${OUT:-$cache/bench} before=${BEFORE:-} only=${ONLY:-} window=${WINDOW:-}
+mode=${MODE:-quick} out=${OUT:-} here=${HERE:-} before=${BEFORE:-} only=${ONLY:-} window=${WINDOW:-}
 
 # Depths, as maximum/in flight
 main=4096/1,4096/50,4096/1000,65535/4096,65535/65472
@@ -168,15 +171,89 @@ measure() {
 	sed -i '2,${/^test,/d}' "$work/results.csv"
 }
 
+# run_here RESULTS PARAMETER...: in the running kernel
+run_here() {
+	local debugfs=/sys/kernel/debug/midatlas_bench state percent results=$1
+
+	shift
+	say "$*"
+	insmod "$top/bench/midatlas_bench.ko" "$@" || die "midatlas_bench does not load, see dmesg"
+	while read -r state percent <$debugfs/state && [ "$state" = running ]; do
+		sleep 0.5
+	done
+	cat $debugfs/results.csv >>"$results"
+	rmmod midatlas_bench
+	[ "$state" = 'done' ] || die "a result was wrong: the benchmark $state $percent"
+}
+
+unload() { rmmod midatlas_bench midwindow midatlas 2>/dev/null || true; }
+
+leave_here() {
+	local status=$?
+
+	unload
+	leave_workdir $status
+}
+
+# The phases, and then MT and PC with all CPUs
+measure_here() {
+	local parameters threads
+
+	trap leave_here EXIT
+	{ insmod "$top/midatlas.ko" debugfs=0 && insmod "$top/midwindow.ko" debugfs=0; } || die "the modules do not load, see dmesg"
+	while read -r parameters; do
+		# shellcheck disable=SC2086	# one argument each
+		run_here "$work/results.csv" $parameters
+	done < <(phases)
+	threads=$(($(nproc) / 2 * 2))
+	if [ $threads -gt 2 ] && [ "$mode" != smoke ]; then
+		run_here "$work/threads-$threads.csv" tests=mt,pc ms=3 "threads=$threads" sizes=64/50,4096/1000,65535/49152
+	fi
+	unload
+	sed -i '2,${/^test,/d}' "$work/results.csv"
+}
+
+# The name of the folder in bench/results: the CPU, and how many
+machine() {
+	echo "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1 | sed 's/([^)]*)//g; s/ @.*//; s/ CPU\| Processor\|[0-9]*-Core//g' |
+		tr '[:upper:] ' '[:lower:]-' | tr -cd 'a-z0-9-' | tr -s -)-$(nproc)cpu"
+}
+
+# What somebody sends in
+pack_here() {
+	local dir file
+
+	dir=$work/$(machine)
+	file=${out:-$PWD}/midatlas-bench-${dir##*/}.tar.gz
+	mkdir "$dir"
+	cp "$work"/{results,threads-*}.csv "$work/setup.txt" "$dir/" 2>/dev/null || true
+	lscpu >"$dir/lscpu.txt"
+	[ "$mode" = smoke ] || "$top/scripts/bench-report.py" "$dir"
+	tar -C "$work" -czf "$file" "${dir##*/}"
+	say "the results and the description of this machine are in $file"
+}
+
 # Prints the test setup, as KEY: VALUE.
 setup() {
+	echo "cpu: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
+	echo "hypervisor: $(lscpu | sed -n 's/^Hypervisor vendor: *//p' | grep . || echo none or unknown)"
+	if [ -n "$here" ]; then
+		cat <<-END
+			kernel: $(uname -r)
+			cpus: $(nproc)
+			clocksource: $(cat /sys/devices/system/clocksource/clocksource0/current_clocksource)
+			governor: $(cat /sys/devices/system/cpu/cpu0/cpufreq/scaling_governor 2>/dev/null || echo none)
+			command line: $(cat /proc/cmdline)
+		END
+	else
+		cat <<-END
+			host kernel: $(uname -r), $(nproc) CPUs
+			kernel: UML $(make -s -C "$kernel/source" kernelversion), with scripts/kernel/uml.patch
+			cpus: $(sed -n 's/^@ Linux .*, \([0-9]*\) CPUs$/\1/p' "$work/console.log")
+			clocksource: $(sed -n 's/^@ clocksource //p' "$work/console.log")
+		END
+	fi
 	cat <<-END
-		cpu: $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)
-		hypervisor: $(lscpu | sed -n 's/^Hypervisor vendor: *//p' | grep . || echo none or unknown)
-		host kernel: $(uname -r), $(nproc) CPUs
-		kernel: UML $(make -s -C "$kernel/source" kernelversion), with scripts/kernel/uml.patch
-		cpus: $(sed -n 's/^@ Linux .*, \([0-9]*\) CPUs$/\1/p' "$work/console.log")
-		clocksource: $(sed -n 's/^@ clocksource //p' "$work/console.log")
 		mode: $mode
 		commit: $(git -C "$top" describe --always --dirty 2>/dev/null || echo none)
 		before: ${before:+$(git -C "$top" rev-parse --short "$before^{commit}")}
@@ -185,6 +262,21 @@ setup() {
 }
 
 phases >/dev/null
+if [ -n "$here" ]; then
+	[ -z "$before" ] || die "HERE=yes does not measure an earlier commit: leave out BEFORE"
+	[ "$(id -u)" -eq 0 ] || die "not root: run sudo make bench HERE=yes"
+	need insmod:kmod python3:python3 lscpu:util-linux
+	[ "$mode" = smoke ] || need gnuplot:gnuplot-nox
+	[ "$(modinfo -F vermagic "$top/bench/midatlas_bench.ko" 2>/dev/null | cut -d ' ' -f 1)" = "$(uname -r)" ] ||
+		die "no modules for Linux $(uname -r): first run make modules"
+	! grep -q '^mid\(atlas\|window\) ' /proc/modules || die "midatlas or midwindow is loaded: first unload it"
+	workdir bench
+	measure_here
+	setup | grep -v '^before: $' >"$work/setup.txt"
+	pack_here
+	exit
+fi
+out=${out:-$cache/bench}
 need insmod:kmod busybox:busybox-static python3:python3 gnuplot:gnuplot-nox
 own=("$top/scripts/kernel/bench.config" "$top/scripts/kernel/uml.patch")
 [ "$mode" != smoke ] || own=()
