@@ -40,6 +40,8 @@ kernel=$("$top/scripts/kernel.sh")
 workdir "$test"
 build_modules "$kernel"
 cp "$top/tools/midatlas-top" "$work"
+[ "$test" != observe ] || python3 -B "$top/tests/docs/pages.py" commands Documentation/observability.rst |
+	awk -v RS= -v dir="$work" '{ print >(dir "/block" NR) }'
 boot "$kernel" "$work" "$test.sh" "${arguments[@]}"
 
 log=$work/console.log

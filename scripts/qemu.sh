@@ -8,6 +8,7 @@
 # KERNEL is a directory that kernel.sh has built, or one with the files "vmlinuz" and
 # "initrd". If it has a file "arch", that is the emulated architecture, and the initrd is
 # the whole root filesystem. The directory $SHARE is a second 9p mount, "share", writable.
+# With $ROOT, a directory with KERNEL and DIR in it, that is the root filesystem.
 #
 # With $MONITOR, QEMU's monitor reads the pipe DIR/monitor.in and writes DIR/monitor.out.
 
@@ -28,7 +29,7 @@ console=ttyS0
 case $(cat "$kernel/arch" 2>/dev/null || echo x86_64) in
 x86_64)
 	need qemu-system-x86_64:qemu-system-x86
-	args+=(-virtfs "local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap")
+	args+=(-virtfs "local,path=${ROOT:-/},mount_tag=root,security_model=none,readonly=on,multidevs=remap")
 	[ -z "${SHARE:-}" ] || args+=(-virtfs "local,path=$SHARE,mount_tag=share,security_model=none")
 	qemu=(qemu-system-x86_64 -cpu max)
 	;;
@@ -57,14 +58,15 @@ stumbled() {
 	grep -aq 'int3: 0000' "$dir/console.log" && ! grep -aq 'as init process' "$dir/console.log"
 }
 
+inside=${dir#"${ROOT:-}"}
 # One socket for each CPU: a kernel without ACPI reads the MP table of the BIOS, which
 # lists only the first core of a socket.
 for _ in 1 2 3; do
 	run_guest "$seconds" "$dir" \
 		"${qemu[@]}" -accel tcg,thread=multi -smp $cpus,sockets=$cpus -m "${MEMORY:-1024}" -nodefaults -nographic -no-reboot \
 		-serial stdio -kernel "$image" "${args[@]}" -append "console=$console panic=-1 ignore_loglevel \
-root=root rootfstype=9p rootflags=$mount ro init=$dir/guest/$script MOUNT=$mount SCRIPT=$dir/guest/$script \
-END=reboot CPUS=$cpus KERNEL=$kernel WORK=$dir $*"
+root=root rootfstype=9p rootflags=$mount ro init=$inside/guest/$script MOUNT=$mount SCRIPT=$inside/guest/$script \
+END=reboot CPUS=$cpus KERNEL=${kernel#"${ROOT:-}"} WORK=$inside $*"
 	stumbled || break
 	say "QEMU failed while the kernel patched its own code: trying again"
 done

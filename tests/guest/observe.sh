@@ -166,6 +166,17 @@ check latency /tmp/latency /tmp/result
 tell "latencies: $(cat /tmp/verdict)"
 rmmod smbecho || fail "smbecho does not unload"
 
+# says FILE WORDS: the file must have a line of this kind
+says() { grep -q "$2" "$1" || fail "$1 does not say \"$2\": $(cat "$1")"; }
+
+# commands_of BLOCK WORDS: as they stand in observability.rst; a block may end with a command that
+# does not end by itself.
+commands_of() {
+	PATH=/tmp:$PATH timeout 3 sh -e "$1" >/tmp/printed 2>&1 || [ $? -eq 124 ] || fail "$(cat "$1" /tmp/printed)"
+	says /tmp/printed "$2"
+	tell "observability.rst: $(head -n 1 "$1"): $(grep -m 1 "$2" /tmp/printed)"
+}
+
 # wait_in FOLDER N: the file waiters must list N tasks of the sample client, or more
 wait_in() {
 	signal_smbd STOP
@@ -180,6 +191,13 @@ load samples/smbecho.ko requests=100000000 timeout_ms=60000 || fail "smbecho.ko 
 await_folder $atlases/smbecho
 await $result replied -gt 1000
 wait_in $atlases/smbecho 14
+signal_smbd STOP
+(sleep 1.5; signal_smbd CONT) &
+commands_of block3 'midatlas_dissociate: smbecho mid=0x'
+wait $!
+echo 0 >$tracing/events/midatlas/filter
+echo 0 >$tracing/events/midatlas/enable
+echo counter >$tracing/trace_clock
 rmmod smbecho || fail "smbecho does not unload"
 load samples/smbecho.ko dialect=smb2 threads=20 credits=16 compound_every=0 requests=100000000 \
 	timeout_ms=60000 ||
@@ -187,6 +205,11 @@ load samples/smbecho.ko dialect=smb2 threads=20 credits=16 compound_every=0 requ
 await_folder $windows/smbecho
 await $result replied -gt 1000
 wait_in $windows/smbecho 4
+commands_of block1 '^state '
+signal_smbd STOP
+sleep 1.2
+commands_of block2 '^ *[1-9][0-9]*  smbecho  window '
+signal_smbd CONT
 rmmod smbecho || fail "smbecho does not unload"
 tell "tasks wait for a MID, and for credits"
 
@@ -194,9 +217,6 @@ tell "tasks wait for a MID, and for credits"
 display() {
 	load tests/stress/mid_display.ko "$@" || fail "mid_display.ko does not load"
 }
-
-# says FILE WORDS: the file must have a line of this kind
-says() { grep -q "$2" "$1" || fail "$1 does not say \"$2\": $(cat "$1")"; }
 
 # Connections that starve, each for its own reason, and one event for each
 echo >$tracing/trace
