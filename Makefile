@@ -29,6 +29,7 @@ help:
 	@echo 'Measure:'
 	@echo '  make bench           benchmark against XArray, IDR, sbitmap and others (2 minutes)'
 	@echo '  make bench MODE=full the same, all sizes and orders (about 15 minutes)'
+	@echo '  make bench HERE=yes  on the running kernel; packs the results into a file (5 minutes)'
 	@echo
 	@echo 'Build:'
 	@echo '  make modules         modules for the running kernel, or for the one of KDIR=...'
@@ -39,8 +40,8 @@ help:
 	@echo
 	@echo 'Package:'
 	@echo '  make dkms-install    install with DKMS, also for later kernels; dkms-uninstall removes'
-	@echo '  make packages        Debian packages, in packages/'
-	@echo '  make check-packages  install, build and uninstall test of the packages, in a chroot'
+	@echo '  make packages        Debian and RPM packages, in packages/'
+	@echo '  make check-packages  the packages and the commands of the documentation, in a chroot and QEMU'
 	@echo
 	@echo 'Tests need a kernel. It is built once, in $$MIDATLAS_CACHE (~/.cache/midatlas).'
 	@echo 'KSRC=... uses the source tree of another kernel.'

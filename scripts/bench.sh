@@ -219,7 +219,7 @@ machine() {
 		tr '[:upper:] ' '[:lower:]-' | tr -cd 'a-z0-9-' | tr -s -)-$(nproc)cpu"
 }
 
-# What somebody sends in
+# The file to send in
 pack_here() {
 	local dir file
 
