@@ -49,6 +49,7 @@ typedef bool bench_loop_fn(struct bench_load *load, unsigned int cycles);
  * @lookup_only: only its lookups are measured
  * @unbounded: it does not enforce the maximum
  * @linked: it links the requests, so a request cannot be in two tables
+ * @waits_only: it is only measured while tasks wait
  * @open: of a window: grants @credits to requests that take @charge ids each
  * @create: creates a table for at most @max requests in flight, or returns an ERR_PTR
  * @destroy: frees a table with all that is in it
@@ -57,6 +58,8 @@ typedef bool bench_loop_fn(struct bench_load *load, unsigned int cycles);
  * @map: returns the request that has the id, or NULL
  * @dissociate: returns the request to exactly one caller and frees the id; @found is what
  *	map returned before, for baselines that need no second search
+ * @wait: as associate, but waits for @charge ids; %NULL: no task can wait
+ * @end: of such a baseline, as dissociate, for a request with @charge ids
  * @churn: loop of a thread that associates, maps and dissociates
  * @produce: loop of a thread that associates
  * @consume: loop of a thread that maps and dissociates
@@ -71,12 +74,16 @@ struct bench_baseline {
 	bool lookup_only;
 	bool unbounded;
 	bool linked;
+	bool waits_only;
 	int (*open)(void *table, unsigned int charge, unsigned int credits);
 	void *(*create)(unsigned int max);
 	void (*destroy)(void *table);
 	int (*associate)(void *table, struct bench_req *req, u32 *id);
 	struct bench_req *(*map)(void *table, u32 id);
 	struct bench_req *(*dissociate)(void *table, u32 id, struct bench_req *found);
+	int (*wait)(void *table, unsigned int charge, struct bench_req *req, u32 *id);
+	struct bench_req *(*end)(void *table, unsigned int charge, u32 id,
+				 struct bench_req *found);
 	bench_loop_fn *churn;
 	bench_loop_fn *produce;
 	bench_loop_fn *consume;
@@ -100,6 +107,8 @@ extern const struct bench_baseline bench_xarray;
 extern const struct bench_baseline bench_idr_cyclic;
 extern const struct bench_baseline bench_ninep;
 extern const struct bench_baseline bench_ida_array;
+extern const struct bench_baseline bench_semaphore;
+extern const struct bench_baseline bench_nfs;
 extern const struct bench_baseline bench_sbget;
 extern const struct bench_baseline bench_sbq;
 extern const struct bench_baseline bench_rht;
@@ -121,6 +130,7 @@ extern const struct bench_baseline bench_window_rht;
  * @BENCH_LOOKUP: each maps
  * @BENCH_CHASE: each maps, each id depending on the previous result
  * @BENCH_FULL: each dissociates and associates while the table is exactly full
+ * @BENCH_SAT: each associates, and waits for an id that a receiver frees
  */
 enum bench_pattern {
 	BENCH_CHURN,
@@ -128,18 +138,20 @@ enum bench_pattern {
 	BENCH_LOOKUP,
 	BENCH_CHASE,
 	BENCH_FULL,
+	BENCH_SAT,
 };
 
 /**
  * struct bench_case - the conditions of a measurement
  * @pattern: the work of the threads
  * @random: requests are retired in random order, not first in, first out
- * @threads: number of threads, each on its own CPU
+ * @threads: number of threads, each on its own CPU but for BENCH_SAT
  * @max: the most requests in flight that the table is created for
  * @depth: requests in flight, over all threads
  * @ms: duration in milliseconds
- * @charge: of a window: ids of a request
+ * @charge: of a window: ids of a request; for BENCH_SAT the most
  * @spare: of a window: credits that no request needs
+ * @service: for BENCH_SAT: ns that the receiver takes for a request, besides the calls
  * @others: requests that go by beside an old one, or while allocations are counted
  * @old: beside @depth, one request is in flight from the beginning to the end
  */
@@ -152,18 +164,26 @@ struct bench_case {
 	unsigned int ms;
 	unsigned int charge;
 	unsigned int spare;
+	unsigned int service;
 	unsigned int others;
 	bool old;
 };
 
+#define BENCH_MORE	6
+#define BENCH_SAT_MIDS	256	/* the most ids of BENCH_SAT */
+
 /**
  * struct bench_sample - the result of a measurement
- * @value: picoseconds, bytes, associates, allocations or failures
+ * @value: picoseconds, bytes, associates, allocations, failures, or cycles a second
+ * @more: of BENCH_SAT: the median, the 99th percentile and the longest wait in ns; requests
+ *	that slept, of 1000; wake-ups for 1000 of these; requests of the task that was served
+ *	most for 1000 of the one that was served least
  * @cycles: number of cycles behind @value
  * @disturbed: the CPU was shared with another guest meanwhile
  */
 struct bench_sample {
 	u64 value;
+	u64 more[BENCH_MORE];
 	u64 cycles;
 	bool disturbed;
 };
@@ -176,9 +196,12 @@ typedef int bench_run_fn(const struct bench_case *c, const struct bench_baseline
 			 struct bench_sample *sample);
 
 bench_run_fn bench_measure;
+bench_run_fn bench_sat;
 bench_run_fn bench_memory;
 bench_run_fn bench_reuse;
 bench_run_fn bench_one_free;
 bench_run_fn bench_allocations;
+
+bool bench_is_disturbed(void);
 
 #endif /* _MIDATLAS_BENCH_H */

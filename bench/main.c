@@ -32,14 +32,15 @@
 #define BENCH_MAX_ROUNDS	31
 #define BENCH_MAX_SIZES		32
 #define BENCH_MAX_MIDS		65535
+#define BENCH_MAX_TASKS		256
 
 static char *baselines = "all";
 module_param(baselines, charp, 0444);
-MODULE_PARM_DESC(baselines, "which of floor_min,floor_slots,floor_full,midatlas,array,wide_array,xa_alloc_cyclic,xa_alloc,idr_cyclic,9p,ida,sbitmap_queue,sbitmap_get,rhashtable,cifs_smb1,cifs_smb2,spinlock,spinlock_irqsave,midwindow,midwindow_reserve,window_floor,window_locked,window_cifs,window_xarray,window_xarray_irqsave,window_rhashtable, or all");
+MODULE_PARM_DESC(baselines, "which of floor_min,floor_slots,floor_full,midatlas,array,wide_array,xa_alloc_cyclic,xa_alloc,idr_cyclic,9p,ida,sbitmap_queue,sbitmap_get,semaphore_ida,nfs_slots,rhashtable,cifs_smb1,cifs_smb2,spinlock,spinlock_irqsave,midwindow,midwindow_reserve,window_floor,window_locked,window_cifs,window_xarray,window_xarray_irqsave,window_rhashtable, or all");
 
 static char *tests = "st,mt,pc,lookup,chase";
 module_param(tests, charp, 0444);
-MODULE_PARM_DESC(tests, "which of st,mt,pc,lookup,chase,memory,reuse,full,one_free,window_st,window_mt,window_pc,window_old,window_charge,window_spare,window_allocations,window_memory, or all");
+MODULE_PARM_DESC(tests, "which of st,mt,pc,lookup,chase,memory,reuse,full,one_free,sat,sat_mixed,window_st,window_mt,window_pc,window_old,window_charge,window_spare,window_allocations,window_memory, or all");
 
 static char *orders = "random";
 module_param(orders, charp, 0444);
@@ -56,6 +57,15 @@ MODULE_PARM_DESC(sizes, "maximum/in flight, separated by commas");
 static unsigned int threads = 2;
 module_param(threads, uint, 0444);
 MODULE_PARM_DESC(threads, "threads of mt, pc (in pairs) and full, each on its own CPU");
+
+static unsigned int tasks[BENCH_MAX_SIZES] = { 4, 16, 64 };
+static int nr_tasks = 3;
+module_param_array(tasks, uint, &nr_tasks, 0444);
+MODULE_PARM_DESC(tasks, "tasks of sat and sat_mixed, all CPUs but the last share them, separated by commas");
+
+static unsigned int service = 2000;
+module_param(service, uint, 0444);
+MODULE_PARM_DESC(service, "ns that the receiver of sat and sat_mixed takes for a request, besides the calls");
 
 static unsigned int rounds = 9;
 module_param(rounds, uint, 0444);
@@ -83,7 +93,7 @@ static const struct bench_baseline *const all_baselines[] = {
 	BENCH_COPIES
 	&bench_array, &bench_wide_array,
 	&bench_xarray_cyclic, &bench_xarray, &bench_idr_cyclic, &bench_ninep,
-	&bench_ida_array, &bench_sbq, &bench_sbget,
+	&bench_ida_array, &bench_sbq, &bench_sbget, &bench_semaphore, &bench_nfs,
 	&bench_rht, &bench_smb1, &bench_smb2,
 	&bench_spinlock, &bench_spinlock_irq,
 	&bench_window_floor, &bench_window_locked, &bench_window_mid, &bench_window_reserve,
@@ -103,6 +113,7 @@ static const struct bench_baseline *const all_baselines[] = {
  * @old: one request is in flight from the beginning
  * @charge: ids of a request; 0 is 1
  * @spare: credits that no request needs
+ * @more: the units of bench_sample::more
  */
 struct bench_test {
 	const char *name;
@@ -116,6 +127,11 @@ struct bench_test {
 	bool old;
 	unsigned int charge;
 	unsigned int spare;
+	const char *const *more;
+};
+
+static const char *const sat_more[BENCH_MORE] = {
+	"ns_p50", "ns_p99", "ns_longest", "waited_of_1000", "wakeups_for_1000", "most_for_1000",
 };
 
 static const struct bench_test all_tests[] = {
@@ -141,6 +157,14 @@ static const struct bench_test all_tests[] = {
 	{ "window_allocations", "allocations", bench_allocations, .alone = true,
 	  .window = true },
 	{ "window_memory", "bytes", bench_memory, .alone = true, .window = true },
+	{ "sat", "cycles/s", bench_sat, BENCH_SAT, .timed = true, .more = sat_more },
+	{ "sat_mixed", "cycles/s", bench_sat, BENCH_SAT, .timed = true, .window = true,
+	  .charge = 16, .more = sat_more },
+};
+
+/* Of all rounds */
+struct bench_values {
+	u64 at[BENCH_MAX_ROUNDS];
 };
 
 /**
@@ -151,7 +175,7 @@ static const struct bench_test all_tests[] = {
  * @nr: number of measurements
  * @disturbed: the measurements that were disturbed
  * @cycles: cycles in all measurements
- * @values: the results; sorted at the end
+ * @values: the results, then those of bench_sample::more; each sorted at the end
  */
 struct bench_row {
 	const struct bench_test *test;
@@ -160,7 +184,7 @@ struct bench_row {
 	unsigned int nr;
 	DECLARE_BITMAP(disturbed, BENCH_MAX_ROUNDS);
 	u64 cycles;
-	u64 values[BENCH_MAX_ROUNDS];
+	struct bench_values values[1 + BENCH_MORE];
 };
 
 static struct bench_row *rows;
@@ -226,6 +250,10 @@ static bool bench_applies(const struct bench_test *test, const struct bench_base
 {
 	if (baseline->deepest && c->depth > baseline->deepest)
 		return false;
+	if (c->pattern == BENCH_SAT)
+		return baseline->wait && (!test->window || baseline->open);
+	if (baseline->waits_only)
+		return false;
 	if (test->window != !!baseline->open)
 		return false;
 	/* A slow baseline would take minutes. */
@@ -263,9 +291,11 @@ static int bench_plan_size(const struct bench_test *test, const char *size)
 		.ms = test->timed ? ms : check_ms,
 		.charge = test->charge ?: 1,
 		.spare = test->spare,
+		.service = service,
 		.others = others,
 		.old = test->old,
 	};
+	unsigned int i;
 	char end;
 
 	if (c.pattern == BENCH_PC && c.threads % 2)
@@ -274,6 +304,17 @@ static int bench_plan_size(const struct bench_test *test, const char *size)
 	    c.depth > c.max || c.max > BENCH_MAX_MIDS) {
 		pr_err("sizes=%s: give maximum/in flight, such as 4096/50\n", size);
 		return -EINVAL;
+	}
+	if (c.pattern == BENCH_SAT) {
+		if (c.max > BENCH_SAT_MIDS) {
+			pr_err("sizes=%s: sat can do with %d at most\n", size, BENCH_SAT_MIDS);
+			return -EINVAL;
+		}
+		for (i = 0; i < nr_tasks; i++) {
+			c.threads = tasks[i];
+			bench_plan_case(test, &c);
+		}
+		return 0;
 	}
 	if (bench_listed(orders, "random")) {
 		c.random = true;
@@ -293,8 +334,8 @@ static int bench_plan(void)
 
 	if (!bench_params_known())
 		return -EINVAL;
-	rows = kvcalloc(2 * ARRAY_SIZE(all_tests) * nr_sizes * ARRAY_SIZE(all_baselines),
-			sizeof(*rows), GFP_KERNEL);
+	rows = kvcalloc(max(nr_tasks, 2) * ARRAY_SIZE(all_tests) * nr_sizes *
+			ARRAY_SIZE(all_baselines), sizeof(*rows), GFP_KERNEL);
 	if (!rows)
 		return -ENOMEM;
 	for (i = 0; i < ARRAY_SIZE(all_tests); i++) {
@@ -325,7 +366,7 @@ static unsigned int bench_row_disturbed(const struct bench_row *row)
 static int bench_row_run(struct bench_row *row)
 {
 	struct bench_sample sample = {};
-	unsigned int i;
+	unsigned int i, j;
 	int err;
 
 	err = row->test->run(&row->c, row->baseline, &sample);
@@ -341,7 +382,9 @@ static int bench_row_run(struct bench_row *row)
 		i = find_first_bit(row->disturbed, BENCH_MAX_ROUNDS);
 	else
 		return 0;
-	row->values[i] = sample.value;
+	row->values[0].at[i] = sample.value;
+	for (j = 0; j < BENCH_MORE; j++)
+		row->values[1 + j].at[i] = sample.more[j];
 	__assign_bit(i, row->disturbed, sample.disturbed);
 	return 0;
 }
@@ -380,7 +423,7 @@ static int bench_compare(const void *a, const void *b)
 
 static int bench_main(void *unused)
 {
-	unsigned int i;
+	unsigned int i, j;
 	int err = 0;
 
 	while (!err && rounds_done < rounds + repeats) {
@@ -388,7 +431,8 @@ static int bench_main(void *unused)
 		rounds_done++;
 	}
 	for (i = 0; i < nr_rows; i++)
-		sort(rows[i].values, rows[i].nr, sizeof(u64), bench_compare, NULL);
+		for (j = 0; j <= BENCH_MORE; j++)
+			sort(rows[i].values[j].at, rows[i].nr, sizeof(u64), bench_compare, NULL);
 	/* Publishes the results; pairs with results_show(). */
 	smp_store_release(&state, !err ? "done" : err == -EINTR ? "stopped" : "failed");
 	pr_info("%s\n", state);
@@ -416,13 +460,23 @@ static int state_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(state);
 
-static void results_show_row(struct seq_file *m, const struct bench_row *row)
+static void results_show_line(struct seq_file *m, const struct bench_row *row,
+			      const char *unit, const struct bench_values *values)
 {
 	seq_printf(m, "%s,%s,%s,%u,%u,%u,%s,%u,%u,%llu,%llu,%llu,%llu\n",
 		   row->test->name, row->baseline->name, row->c.random ? "random" : "fifo",
-		   row->c.threads, row->c.max, row->c.depth, row->test->unit,
-		   row->nr, bench_row_disturbed(row), row->cycles, row->values[row->nr / 2],
-		   row->values[0], row->values[row->nr - 1]);
+		   row->c.threads, row->c.max, row->c.depth, unit,
+		   row->nr, bench_row_disturbed(row), row->cycles, values->at[row->nr / 2],
+		   values->at[0], values->at[row->nr - 1]);
+}
+
+static void results_show_row(struct seq_file *m, const struct bench_row *row)
+{
+	unsigned int i;
+
+	results_show_line(m, row, row->test->unit, &row->values[0]);
+	for (i = 0; row->test->more && i < BENCH_MORE; i++)
+		results_show_line(m, row, row->test->more[i], &row->values[1 + i]);
 }
 
 /* Empty while the benchmark runs */
@@ -443,6 +497,7 @@ DEFINE_SHOW_ATTRIBUTE(results);
 
 static int __init bench_init(void)
 {
+	unsigned int i;
 	int err;
 
 	if (!(rounds % 2) || rounds > BENCH_MAX_ROUNDS || !ms || !check_ms) {
@@ -454,6 +509,12 @@ static int __init bench_init(void)
 		pr_err("threads=%u: give 1 to %u, the number of CPUs\n",
 		       threads, num_online_cpus());
 		return -EINVAL;
+	}
+	for (i = 0; i < nr_tasks; i++) {
+		if (!tasks[i] || tasks[i] > BENCH_MAX_TASKS) {
+			pr_err("tasks=%u: give 1 to %u\n", tasks[i], BENCH_MAX_TASKS);
+			return -EINVAL;
+		}
 	}
 	err = bench_plan();
 	if (err)

@@ -131,7 +131,7 @@ static bool bench_is_slow(u64 ns)
 }
 
 /* The best of three, so that a timer interrupt does not count */
-static bool bench_is_disturbed(void)
+bool bench_is_disturbed(void)
 {
 	return bench_is_slow(min3(bench_probe_once(), bench_probe_once(),
 				  bench_probe_once()));

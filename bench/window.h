@@ -81,6 +81,13 @@ static int _pre##_open(void *table, unsigned int charge, unsigned int credits)	\
 				 _pre##_map, _pre##_grant, _pre##_claim);	\
 }										\
 										\
+static __maybe_unused struct bench_req *					\
+_pre##_end(void *table, unsigned int charge, u32 id, struct bench_req *found)	\
+{										\
+	_pre##_grant(table, charge);						\
+	return _pre##_claim(table, id, found);					\
+}										\
+										\
 BENCH_BASELINE(_pre, _name, .open = _pre##_open, __VA_ARGS__)
 
 #endif /* _MIDATLAS_BENCH_WINDOW_H */

@@ -29,6 +29,17 @@ WINDOW = {"window_floor": "#303030", "window_locked": "#808080", "midwindow": "#
           "window_cifs": "#d94801", "window_xarray": "#2171b5", "window_xarray_irqsave": "#08306b",
           "window_rhashtable": "#006d2c"}
 
+# While tasks wait, with their colours; the figures of a measurement, and their scale
+SAT = {"midatlas": "#c00000", "before": "#f08080", "midwindow_reserve": "#7a0177",
+       "sbitmap_queue": "#006d2c", "semaphore_ida": "#2171b5", "nfs_slots": "#6baed6",
+       "window_cifs": "#d94801"}
+SAT_OURS = ("midatlas", "midwindow_reserve")
+SAT_TESTS = {"sat": "one id", "sat_mixed": "1 to 16 ids"}
+# ns_quietest: the longest wait in the round in which that was the shortest
+SAT_FIGURES = {"cycles/s": 1, "ns_p50": 1000, "ns_p99": 1000, "ns_longest": 1000,
+               "ns_quietest": 1000, "waited_of_1000": 1000, "wakeups_for_1000": 1000,
+               "most_for_1000": 1000}
+
 # The order of retirement that a table without an order in its name has
 MAIN_ORDER = {"st": "random", "mt": "random", "pc": "fifo"}
 WINDOW_ORDER = {"window_st": "random", "window_mt": "random", "window_pc": "fifo",
@@ -64,7 +75,9 @@ OTHER_ALLOCATORS = ("xa_alloc_cyclic", "xa_alloc", "idr_cyclic", "9p", "ida", "s
 
 
 class Results:
-    """The medians by test, order, baseline and size = (maximum, in flight)"""
+    """The medians by test, order, baseline and size = (maximum, in flight)
+
+    While tasks wait, the test is "TEST FIGURE", and the size (maximum, tasks)."""
 
     def __init__(self, path):
         with open(path, newline="") as lines:
@@ -73,8 +86,14 @@ class Results:
         for row in self.rows:
             key = (row["test"], row["order"], row["baseline"])
             size = (int(row["max"]), int(row["in_flight"]))
+            if row["test"] in SAT_TESTS:
+                key = (f"{row['test']} {row['unit']}", *key[1:])
+                size = (size[0], int(row["threads"]))
             # A longer run of the same case replaces the shorter one before it.
             self.value.setdefault(key, {})[size] = int(row["median"])
+            if row["unit"] == "ns_longest":
+                key = (f"{row['test']} ns_quietest", *key[1:])
+                self.value.setdefault(key, {})[size] = int(row["least"])
 
         self.has_before = any(key[2] == "before" for key in self.value)
 
@@ -96,7 +115,7 @@ class Results:
                 for size in self.sizes(test, order) if keep(size)]
 
     def disturbed(self):
-        timed = [row for row in self.rows if row["unit"] == "ps"]
+        timed = [row for row in self.rows if row["unit"] in ("ps", "cycles/s")]
         return sum(int(row["disturbed"]) for row in timed) / max(
             1, sum(int(row["rounds"]) for row in timed))
 
@@ -133,6 +152,21 @@ def variants_table(results):
             values = [results.get(test, "random", baseline, size) for test in ("window_st", *tests)]
             if any(value is not None for value in values[1:]):
                 yield [baseline] + [number(value, 1000) for value in values]
+
+
+def sat_table(results):
+    """A row for each baseline and number of tasks; times in us"""
+    yield ["ids", "tasks", "baseline", "cycles/s", "wait p50", "wait p99", "longest wait",
+           "in the quietest round", "waited", "wake-ups a wait", "most/least"]
+    for test, ids in SAT_TESTS.items():
+        for size in results.sizes(f"{test} cycles/s", "fifo"):
+            for baseline in SAT:
+                values = [results.get(f"{test} {figure}", "fifo", baseline, size)
+                          for figure in SAT_FIGURES]
+                if values[0] is not None:
+                    yield [ids, str(size[1]), baseline] + [
+                        f"{value / scale:.{0 if scale == 1 else 2}f}"
+                        for value, scale in zip(values, SAT_FIGURES.values())]
 
 
 def before_table(results):
@@ -282,6 +316,41 @@ def targets_of_window(targets, results):
                   of="midwindow")
 
 
+def targets_of_sat(targets, results):
+    """What a hand-over must reach; as the floor the best value of the other baselines"""
+    def figure(unit):
+        return lambda test, name, size: results.get(f"{test} {unit}", "fifo", name, size)
+
+    def add(text, limit, of, test, sizes, value):
+        targets.add(text, limit, [
+            (value(test, of, size), min(value(test, name, size) for name in others[size]),
+             f"{size[1]} tasks") for size in sizes])
+
+    rate, median, longest = figure("cycles/s"), figure("ns_p50"), figure("ns_quietest")
+    unfair = lambda *case: figure("most_for_1000")(*case) / 1000
+    for of in SAT_OURS:
+        for test, ids in SAT_TESTS.items():
+            what = f"{of}, {ids}"
+            sizes = [size for size in results.sizes(f"{test} cycles/s", "fifo")
+                     if rate(test, of, size)]
+            others = {size: [name for name in SAT if name not in SAT_OURS + ("before",)
+                             and rate(test, name, size)] for size in sizes}
+            sizes = [size for size in sizes if others[size]]
+            for size in sizes:
+                best = max(rate(test, name, size) for name in others[size])
+                fair = [rate(test, name, size) for name in others[size]
+                        if unfair(test, name, size) <= 1.05]
+                targets.add(f"{what}: cycles/s, times the best baseline", 1.0, [
+                    (rate(test, of, size) / best, max(fair, default=0) / best or None,
+                     f"{size[1]} tasks")], least=True)
+            for size in sizes:
+                add(f"{what}: longest wait, times the median", 3, of, test, [size],
+                    lambda *case: longest(*case) / median(*case))
+            add(f"{what}: wake-ups a wait", 1.0, of, test, sizes,
+                lambda *case: figure("wakeups_for_1000")(*case) / 1000)
+            add(f"{what}: most/least", 1.05, of, test, sizes, unfair)
+
+
 def slots(size):
     """The slots of an atlas for @size: a power of two"""
     return 1 << (size[0] - 1).bit_length()
@@ -305,6 +374,7 @@ def judge(results, cpus):
                    [cell for cell in results.cells(["st"]) if cell[1] == MAIN_ORDER["st"]],
                    "untraced_atlas", floor=None)
     targets_of_window(targets, results)
+    targets_of_sat(targets, results)
     return targets
 
 
@@ -384,9 +454,47 @@ def page(results, setup, targets, last, out):
     if rows:
         yield heading("Slab allocations of a task in a million requests", "=")
         yield csv_table("allocations", rows)
+    rows = list(sat_table(results))
+    if len(rows) > 1:
+        yield heading("SAT: full tables while tasks wait", "=")
+        plot_sat(results, out / "sat.svg")
+        yield ".. figure:: sat.svg\n   :alt: cycles a second, and waits\n"
+        yield csv_table("waits in us", rows)
     yield heading("Targets", "=")
     yield csv_table("The worst case of each", targets)
     yield f"{last}.\n"
+
+
+def plot_sat(results, out):
+    """Rate, and the 99th percentile of the waits, against the number of tasks"""
+    sizes = results.sizes("sat cycles/s", "fifo")
+    if not sizes:
+        return
+    panels = ""
+    for figure, scale, label in (("cycles/s", 1000, "1000 cycles/s"),
+                                 ("ns_p99", 1000, "99th percentile of the waits, us")):
+        curves, data = [], []
+        for baseline, colour in SAT.items():
+            points = [f"{size[1]} {value / scale}" for size in sizes
+                      if (value := results.get(f"sat {figure}", "fifo", baseline, size))]
+            if points:
+                width = 3 if baseline in SAT_OURS else 1.5
+                curves.append(f"'-' title '{baseline}' with linespoints lc rgb '{colour}' "
+                              f"lw {width} pt {list(SAT).index(baseline) + 1}")
+                data.append("\n".join(points) + "\ne\n")
+        log = ("set yrange [0:*]\nset key bottom right" if figure == "cycles/s" else
+               "set logscale y\nset yrange [*:*]\nset key top left")
+        panels += f"{log}\nset ylabel '{label}'\nplot " + ", ".join(curves) + "\n" + "".join(data)
+    subprocess.run(["gnuplot"], text=True, check=True, input=f"""
+set terminal svg size 900,420 noenhanced font 'sans,12' background 'white'
+set output '{out}'
+set multiplot layout 1,2
+set logscale x 2
+set xtics ({', '.join(str(size[1]) for size in sizes)})
+set xrange [{sizes[0][1] / 1.5}:{sizes[-1][1] * 1.5}]
+set grid ytics lc rgb '#dddddd'
+set xlabel 'tasks, with {sizes[0][0]} ids'
+""" + panels)
 
 
 def main():
@@ -402,6 +510,9 @@ def main():
         rows = list(table(results, test, order, scale))
         if rows:
             text += [f"{title}, {unit}", *aligned(rows), ""]
+    rows = list(sat_table(results))
+    if len(rows) > 1:
+        text += ["SAT: full tables while tasks wait, in us", *aligned(rows), ""]
     before = list(before_table(results))
     if len(before) > 1:
         with open(out / "before.csv", "w", newline="") as file:

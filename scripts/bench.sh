@@ -8,14 +8,15 @@
 # of "make check"). OUT=DIR receives the results.
 # BEFORE=COMMIT measures the atlas of that commit in the same run, as "before".
 # ONLY=NAME,... measures only these baselines, and in quick mode all depths in both orders.
-# WINDOW=only measures only the window, WINDOW=no only the atlas.
+# WINDOW=only measures only the window, WINDOW=no only the atlas; SAT=only only full tables while
+# tasks wait, SAT=no all but these.
 # HERE=yes loads the modules of "make modules" into the running kernel instead, and packs the
 # results and the description of the machine into midatlas-bench-MACHINE.tar.gz, in OUT or
 # the current directory.
 
 . "$(dirname "$0")/lib.sh"
 
-mode=${MODE:-quick} out=${OUT:-} here=${HERE:-} before=${BEFORE:-} only=${ONLY:-} window=${WINDOW:-}
+mode=${MODE:-quick} out=${OUT:-} here=${HERE:-} before=${BEFORE:-} only=${ONLY:-} window=${WINDOW:-} sat=${SAT:-}
 
 # Depths, as maximum/in flight
 main=4096/1,4096/50,4096/1000,65535/4096,65535/65472
@@ -77,9 +78,18 @@ window_phases() {
 	echo "tests=window_allocations,window_memory rounds=3 sizes=1/1,64/50,512/512,8192/8192 baselines=midwindow,midwindow_reserve,window_floor,window_xarray"
 }
 
-# named [-v]: the baselines in ONLY that are the window's, or that are not
+# The same for full tables
+sat_phases() {
+	case $mode in
+	smoke) echo "tests=sat,sat_mixed rounds=1 repeats=0 ms=5 sizes=50/50" ;;
+	quick) echo "tests=sat,sat_mixed ms=30 sizes=50/50" ;;
+	full) echo "tests=sat,sat_mixed ms=100 sizes=50/50" ;;
+	esac
+}
+
+# named PATTERN...: the baselines in ONLY that grep finds
 named() {
-	tr , '\n' <<<"$only" | grep "$@" window | paste -sd ,
+	tr , '\n' <<<"$only" | grep "$@" | paste -sd ,
 }
 
 phases() {
@@ -91,11 +101,18 @@ phases() {
 	'' | only | no) ;;
 	*) die "WINDOW=$window: give only or no" ;;
 	esac
-	if [ "$window" != only ]; then
-		atlas_phases | only "$(named -v)" "$before"
+	case $sat in
+	'' | only | no) ;;
+	*) die "SAT=$sat: give only or no" ;;
+	esac
+	if [ "$window" != only ] && [ "$sat" != only ]; then
+		atlas_phases | only "$(named -v 'window\|semaphore_ida\|nfs_slots')" "$before"
 	fi
-	if [ "$window" != no ]; then
-		window_phases | only "$(named)"
+	if [ "$window" != no ] && [ "$sat" != only ]; then
+		window_phases | only "$(named window)"
+	fi
+	if [ "$sat" != no ] && [ -z "$window" ]; then
+		sat_phases | only "$(named 'midatlas\|midwindow_reserve\|window_cifs\|sbitmap_queue\|semaphore_ida\|nfs_slots')" "$before"
 	fi
 }
 

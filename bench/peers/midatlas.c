@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* The atlas as a client uses it: through the exported symbols of another module */
+#include <linux/sched.h>
+
 #include "../../midatlas.h"
 #include "../loop.h"
 
@@ -30,4 +32,19 @@ static struct bench_req *midatlas_dissociate(void *table, u32 id, struct bench_r
 	return mid_atlas_dissociate(table, id);
 }
 
-BENCH_BASELINE(midatlas, "midatlas");
+static int midatlas_wait(void *table, unsigned int charge, struct bench_req *req, u32 *id)
+{
+	u16 mid;
+	int err = mid_atlas_associate_wait(table, req, &mid, GFP_KERNEL, MAX_SCHEDULE_TIMEOUT);
+
+	*id = mid;
+	return err;
+}
+
+static struct bench_req *midatlas_end(void *table, unsigned int charge, u32 id,
+				      struct bench_req *found)
+{
+	return mid_atlas_dissociate(table, id);
+}
+
+BENCH_BASELINE(midatlas, "midatlas", .wait = midatlas_wait, .end = midatlas_end);

@@ -8,6 +8,7 @@
 #include <linux/overflow.h>
 #include <linux/rcupdate.h>
 #include <linux/sbitmap.h>
+#include <linux/sched.h>
 
 #include "../loop.h"
 
@@ -18,6 +19,7 @@ struct sbq_slot {
 
 struct sbq_table {
 	struct sbitmap_queue sbq;
+	atomic_t wait_index;
 	struct sbq_slot slot[];
 };
 
@@ -80,4 +82,33 @@ static struct bench_req *sbq_dissociate(void *table, u32 id, struct bench_req *f
 	return req;
 }
 
-BENCH_BASELINE(sbq, "sbitmap_queue");
+/* As blk_mq_get_tag() does */
+static int sbq_wait(void *table, unsigned int charge, struct bench_req *req, u32 *id)
+{
+	struct sbq_table *t = table;
+	struct sbq_wait_state *ws;
+	DEFINE_SBQ_WAIT(wait);
+
+	if (!sbq_associate(table, req, id))
+		return 0;
+	for (;;) {
+		ws = sbq_wait_ptr(&t->sbq, &t->wait_index);
+		sbitmap_prepare_to_wait(&t->sbq, ws, &wait, TASK_UNINTERRUPTIBLE);
+		if (!sbq_associate(table, req, id))
+			break;
+		schedule();
+		sbitmap_finish_wait(&t->sbq, ws, &wait);
+		if (!sbq_associate(table, req, id))
+			return 0;
+	}
+	sbitmap_finish_wait(&t->sbq, ws, &wait);
+	return 0;
+}
+
+static struct bench_req *sbq_end(void *table, unsigned int charge, u32 id,
+				 struct bench_req *found)
+{
+	return sbq_dissociate(table, id, found);
+}
+
+BENCH_BASELINE(sbq, "sbitmap_queue", .wait = sbq_wait, .end = sbq_end);

@@ -7,7 +7,9 @@
  * compounds, echoes and oplock breaks, and the second trip to the list in delete_mid(), which
  * only synchronous requests make.
  */
+#include <linux/atomic.h>
 #include <linux/err.h>
+#include <linux/jiffies.h>
 #include <linux/refcount.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -35,6 +37,7 @@ struct cifs_server {
 	unsigned int in_flight;
 	unsigned int max_in_flight;
 	wait_queue_head_t request_q;
+	atomic_t waiters;
 };
 
 static void *window_cifs_create(unsigned int max)
@@ -135,4 +138,32 @@ static struct bench_req *window_cifs_claim(void *table, u32 id, struct bench_req
 	return refcount_dec_and_test(&bench_req_node(found, struct cifs_entry)->ref) ? NULL : req;
 }
 
-BENCH_WINDOW(window_cifs, "window_cifs", .deepest = 8192, .linked = true);
+static bool cifs_has_credits(struct cifs_server *server, unsigned int charge)
+{
+	bool has;
+
+	spin_lock(&server->req_lock);
+	has = server->credits >= (int)charge;
+	spin_unlock(&server->req_lock);
+	return has;
+}
+
+/* A task that is woken tries again, as any other that comes. */
+static int window_cifs_wait(void *table, unsigned int charge, struct bench_req *req, u32 *id)
+{
+	struct cifs_server *server = table;
+	u64 mid = 0;
+	int err;
+
+	while ((err = window_cifs_begin(table, charge, req, &mid)) == -EAGAIN) {
+		atomic_inc(&server->waiters);
+		wait_event_killable_timeout(server->request_q, cifs_has_credits(server, charge),
+					    MAX_JIFFY_OFFSET);
+		atomic_dec(&server->waiters);
+	}
+	*id = mid;
+	return err;
+}
+
+BENCH_WINDOW(window_cifs, "window_cifs", .deepest = 8192, .linked = true,
+	     .wait = window_cifs_wait, .end = window_cifs_end);

@@ -6,6 +6,7 @@
  * parts of a compound do.
  */
 #include <linux/err.h>
+#include <linux/sched.h>
 #include <linux/slab.h>
 
 #include "../../midwindow.h"
@@ -99,4 +100,19 @@ static int window_reserve_begin(void *table, unsigned int charge, struct bench_r
 	return err;
 }
 
-BENCH_WINDOW(window_reserve, "midwindow_reserve");
+static int window_reserve_wait(void *table, unsigned int charge, struct bench_req *req, u32 *id)
+{
+	struct mid_tag *tag = bench_req_node(req, struct mid_tag);
+	struct mid_table *t = table;
+	struct mid_span span;
+	int err;
+
+	err = mid_window_reserve(t->w, charge, charge, &span, 0, MAX_SCHEDULE_TIMEOUT);
+	if (!err)
+		err = mid_window_associate(t->w, &span, charge, req, tag, GFP_KERNEL);
+	*id = tag->id;
+	return err;
+}
+
+BENCH_WINDOW(window_reserve, "midwindow_reserve", .wait = window_reserve_wait,
+	     .end = window_reserve_end);
