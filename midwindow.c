@@ -101,7 +101,7 @@
  * @epoch: the number of the connection, never 0
  * @crowded: a reserve found no room
  * @credits: what was granted and not moved to @limit yet, see ids.h
- * @freed: how many requests have ended, and bit 0, see place.h
+ * @freed: how many requests have ended, and two flags, see place.h
  * @lock: protects all members below and serialises those that write @hash and @epoch; it
  *	is taken in hardirq, so it is a raw one
  * @paused: since a reset: only urgent reserves get ids
@@ -118,7 +118,6 @@
  * @aside: available ids that are left to urgent reserves
  * @high_water: the most requests in use so far
  * @spans: ids in spans
- * @waiting: tasks in mid_window_reserve() that had to wait
  * @rings: two bits for each id from @tail to @next
  * @queue: tasks that wait and have no ids yet: the ordinary and the urgent ones
  * @by_min: the ordinary ones, the one that needs the fewest ids first
@@ -131,6 +130,7 @@
  * @expires: see @armed
  * @late: replies to a request in quarantine
  * @exhausted: calls that found too few ids or too little room
+ * @waiting: tasks in mid_window_reserve() that had to wait
  * @lost: ids of unsent requests that could not be returned
  * @stale: replies to a request that is no longer in flight
  * @unknown: replies with an id that no request was sent with
@@ -163,7 +163,6 @@ struct mid_window {
 	unsigned int high_water;
 
 	unsigned int spans;
-	unsigned int waiting;
 	struct mid_rings *rings;
 	struct list_head queue[2];
 	struct rb_root_cached by_min;
@@ -176,6 +175,7 @@ struct mid_window {
 	unsigned long expires;
 	u64 late;
 	u64 exhausted;
+	atomic_t waiting;
 	u64 lost;
 	u64 stale;
 	u64 unknown;
@@ -255,8 +255,7 @@ static noinline void mid_window_freed_slow(struct mid_window *w)
 	raw_spin_lock_irqsave(&w->lock, flags);
 	if (w->shut && !mid_window_in_use(w))
 		complete_all(&w->drained);
-	raw_spin_unlock_irqrestore(&w->lock, flags);
-	mid_window_serve(w);
+	mid_window_serve_unlock(w, flags);
 }
 
 /*
@@ -299,8 +298,7 @@ void mid_window_resume(struct mid_window *w, u32 epoch)
 		w->paused = false;
 		trace_midwindow_resume(w, epoch);
 	}
-	raw_spin_unlock_irqrestore(&w->lock, flags);
-	mid_window_serve(w);
+	mid_window_serve_unlock(w, flags);
 }
 EXPORT_SYMBOL_GPL(mid_window_resume);
 
@@ -320,8 +318,7 @@ static noinline int mid_window_grant_slow(struct mid_window *w, u32 epoch, unsig
 		trace_midwindow_grant(w, epoch, credits);
 		err = 0;
 	}
-	raw_spin_unlock_irqrestore(&w->lock, flags);
-	mid_window_serve(w);
+	mid_window_serve_unlock(w, flags);
 	return err;
 }
 
@@ -381,8 +378,7 @@ int mid_window_set_aside(struct mid_window *w, unsigned int ids)
 
 	raw_spin_lock_irqsave(&w->lock, flags);
 	w->aside = ids;
-	raw_spin_unlock_irqrestore(&w->lock, flags);
-	mid_window_serve(w);
+	mid_window_serve_unlock(w, flags);
 	return 0;
 }
 EXPORT_SYMBOL_GPL(mid_window_set_aside);
@@ -432,6 +428,7 @@ int mid_window_reserve(struct mid_window *w, unsigned int min, unsigned int max,
 	struct mid_want want = { .min = min, .max = max, .urgent = flags & MID_WINDOW_URGENT };
 	struct mid_waiter waiter;
 	unsigned long irq_flags;
+	bool behind;
 	u64 first;
 	int n;
 
@@ -443,6 +440,7 @@ int mid_window_reserve(struct mid_window *w, unsigned int min, unsigned int max,
 	rcu_read_lock();
 	raw_spin_lock_irqsave(&w->lock, irq_flags);
 	want.epoch = w->epoch;
+	behind = w->queued;
 	n = mid_window_pick_now(w, &want, &first);
 	if (n == -ENOSPC)
 		n = -EAGAIN;
@@ -450,7 +448,11 @@ int mid_window_reserve(struct mid_window *w, unsigned int min, unsigned int max,
 		mid_ids_take_span(w, first, n, span);
 	else if (n == -EAGAIN && timeout)
 		mid_waiter_enqueue(w, &waiter, &want);
-	raw_spin_unlock_irqrestore(&w->lock, irq_flags);
+	/* What came before the queue was seen */
+	if (!behind)
+		mid_window_serve_unlock(w, irq_flags);
+	else
+		raw_spin_unlock_irqrestore(&w->lock, irq_flags);
 	rcu_read_unlock();
 	if (n != -EAGAIN || !timeout)
 		return min(n, 0);
@@ -484,10 +486,9 @@ void mid_window_give_back(struct mid_window *w, struct mid_span *span)
 			trace_midwindow_give_back(w, w->epoch, span->first, span->n);
 		}
 	}
-	raw_spin_unlock_irqrestore(&w->lock, flags);
+	mid_window_serve_unlock(w, flags);
 	span->n = 0;
 	WARN_ON_ONCE(wrong);
-	mid_window_serve(w);
 }
 EXPORT_SYMBOL_GPL(mid_window_give_back);
 
@@ -497,7 +498,8 @@ EXPORT_SYMBOL_GPL(mid_window_give_back);
 
 /*
  * There was no room in @seen: puts a larger table in front.  Returns 0 if the caller
- * should try again, -EAGAIN if a reply can make room, and -ENOMEM if none will come.
+ * should try again (which also serves tasks that wait for room), -EAGAIN if a reply can make
+ * room, and -ENOMEM if none will come.
  *
  *	T1: begin, no room in h		T2: begin, no room in h
  *
@@ -531,7 +533,6 @@ static noinline int mid_window_grow(struct mid_window *w, struct mid_hash *seen,
 	}
 	raw_spin_unlock_irqrestore(&w->lock, flags);
 	mid_hash_free(h);
-	mid_window_serve(w);
 	return err;
 }
 
@@ -540,7 +541,6 @@ static int mid_window_try_begin(struct mid_window *w, unsigned int charge, void 
 {
 	struct mid_want want = { .min = charge, .max = charge };
 	unsigned long flags;
-	bool waiters;
 	u64 first;
 	int n;
 
@@ -552,11 +552,8 @@ static int mid_window_try_begin(struct mid_window *w, unsigned int charge, void 
 		mid_ids_take(w, first, n);
 		mid_window_fill(w, first, n, ctx, tag);
 	}
-	waiters = n > 0 && w->queued;
-	raw_spin_unlock_irqrestore(&w->lock, flags);
 	/* The lowest unsent id may be another one now. */
-	if (unlikely(waiters))
-		mid_window_serve(w);
+	mid_window_serve_unlock(w, flags);
 	rcu_read_unlock();
 	return min(n, 0);
 }
@@ -612,7 +609,6 @@ static int mid_window_try_associate(struct mid_window *w, struct mid_span *span,
 {
 	u64 first = span->first;
 	unsigned long flags;
-	bool waiters;
 	int err = 0;
 
 	rcu_read_lock();
@@ -631,11 +627,8 @@ static int mid_window_try_associate(struct mid_window *w, struct mid_span *span,
 		span->n -= charge;
 		mid_window_fill(w, first, charge, ctx, tag);
 	}
-	waiters = !err && w->queued;
-	raw_spin_unlock_irqrestore(&w->lock, flags);
 	/* The lowest unsent id may be another one now. */
-	if (unlikely(waiters))
-		mid_window_serve(w);
+	mid_window_serve_unlock(w, flags);
 	rcu_read_unlock();
 	return err;
 }
@@ -974,8 +967,7 @@ bool mid_window_unsend(struct mid_window *w, const struct mid_tag *tag, void *ct
 	trace_midwindow_unsend(w, t.epoch, t.id, ctx,
 			       jiffies64_to_nsecs(mid_word_age(word)));
 	mid_slot_free(&e->slot, word);
-	raw_spin_unlock_irqrestore(&w->lock, flags);
-	/* A task that waits for the ids makes this serve it. */
+	mid_window_serve_unlock(w, flags);
 	mid_window_freed(w);
 	rcu_read_unlock();
 	return true;
@@ -1054,10 +1046,8 @@ bool mid_window_abandon(struct mid_window *w, const struct mid_tag *tag, void *c
 	e = mid_window_find(w, tag->epoch, tag->id, &word);
 	if (e)
 		ours = mid_window_begin_quarantine(w, e, ctx, quarantine);
-	raw_spin_unlock_irqrestore(&w->lock, flags);
 	/* One that was forgotten has made room. */
-	if (ours)
-		mid_window_serve(w);
+	mid_window_serve_unlock(w, flags);
 	rcu_read_unlock();
 	return ours;
 }
@@ -1162,9 +1152,8 @@ u32 mid_window_reset(struct mid_window *w, mid_window_fn fn, void *arg)
 	w->paused = true;
 	mid_ids_open(w, mid_window_first_id());
 	trace_midwindow_reset(w, new);
-	raw_spin_unlock_irqrestore(&w->lock, flags);
+	mid_window_serve_unlock(w, flags);
 
-	mid_window_serve(w);
 	mid_window_end_quarantines(w, sweep.epoch);
 	mid_window_sweep(w, &sweep, fn);
 	return new;
@@ -1341,7 +1330,7 @@ void mid_window_stats(struct mid_window *w, struct mid_window_stats *stats)
 	stats->in_use = mid_window_in_use(w);
 	stats->high_water = w->high_water;
 	stats->abandoned = w->nr_abandoned;
-	stats->waiters = w->waiting;
+	stats->waiters = atomic_read(&w->waiting);
 	stats->wants = first ? first->want.min : 0;
 	stats->slots = mid_hash_room(w->hash->bits);
 	stats->associated = w->associated;

@@ -165,7 +165,7 @@ static unsigned int mid_list_waiters(struct mid_folder *folder, struct mid_waiti
 			list[n].max = waiter->want.max;
 			list[n++].urgent = urgent;
 		}
-	*waiting = w->waiting;
+	*waiting = atomic_read(&w->waiting);
 	raw_spin_unlock_irqrestore(&w->lock, flags);
 	return n;
 }

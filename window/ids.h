@@ -249,11 +249,13 @@ static u64 mid_credits_word(u32 epoch, u64 slow)
 /* Moves what was granted from the word to @limit. */
 static void mid_ids_pull(struct mid_window *w)
 {
-	u64 slow = atomic64_read(&w->credits) & MID_CREDITS_SLOW;
-	u64 old = atomic64_xchg(&w->credits, mid_credits_word(w->epoch, slow));
+	u64 old = atomic64_read(&w->credits);
 
 	lockdep_assert_held(&w->lock);
 
+	if (!(old & MID_CREDITS_MASK))
+		return;
+	old = atomic64_xchg(&w->credits, mid_credits_word(w->epoch, old & MID_CREDITS_SLOW));
 	w->limit += min_t(u64, old & MID_CREDITS_MASK, MID_WINDOW_RESERVED - w->limit);
 }
 
@@ -272,6 +274,13 @@ static unsigned int mid_ids_find_new(struct mid_window *w, unsigned int min, uns
 	}
 	*first = w->next;
 	return n < min ? 0 : n;
+}
+
+/* Whether any id is available, or may be: also what was granted and not moved to @limit */
+static bool mid_ids_any(const struct mid_window *w)
+{
+	return w->limit != w->next || w->returned ||
+	       atomic64_read(&w->credits) & MID_CREDITS_MASK;
 }
 
 /* How many ids a reserve may have */

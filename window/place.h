@@ -49,15 +49,19 @@
  * The atomic add is a full barrier, and T2's read of @freed an acquire: if T2 sees the
  * count it sees the slot FREE [room-free].
  *
- * Bit 0 of @freed is set while a task waits.  Like SLOW in the credits' word, it is in the
- * same word as the count, so no claim misses a task that waits, or a drain:
+ * SLOW, bit 0 of @freed, is set while a task waits.  Like SLOW in the credits' word, it is in
+ * the same word as the count, so no claim misses a task that waits, or a drain:
  *
  *	T1: dissociate			T2: drain
  *
  *	slot: LIVE -> FREE
- *					lock, @freed |= 1, unlock
- *	@freed += 2, bit 0 is set		is not 0 in use yet: waits
- *	lock, 0 in use: wakes T2
+ *					lock, @freed |= SLOW, unlock
+ *	@freed += 4, SLOW is set		is not 0 in use yet: waits
+ *	0 in use: lock, wakes T2
+ *
+ * Most tasks wait for ids, and a grant brings these.  So a claim takes the lock for them only
+ * if nothing is in use any more, and no reply can come that would grant.  While there is no
+ * room for them ROOM is set, too, and every claim takes the lock.
  */
 #ifndef _MIDWINDOW_PLACE_H
 #define _MIDWINDOW_PLACE_H
@@ -69,7 +73,8 @@
 #define MID_MAX_BITS		17	/* has room for MID_WINDOW_MAX_SLOTS */
 
 #define MID_FREED_SLOW		1
-#define MID_FREED_ONE		2
+#define MID_FREED_ROOM		2
+#define MID_FREED_ONE		4
 
 /**
  * struct mid_entry - one request in flight
@@ -236,7 +241,7 @@ static bool mid_window_has_room(struct mid_window *w)
 
 static void mid_window_count(struct mid_window *w)
 {
-	w->associated++;
+	WRITE_ONCE(w->associated, w->associated + 1);
 	if (w->associated - w->freed_seen > w->high_water)
 		w->high_water = max(w->high_water, mid_window_in_use(w));
 }

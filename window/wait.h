@@ -113,13 +113,17 @@ static struct mid_waiter *mid_window_least_waiter(struct mid_window *w)
 /* While a task waits, grants and claims take the lock.  After a shut they always do. */
 static void mid_window_set_slow(struct mid_window *w)
 {
+	u64 slow = atomic64_read(&w->credits) & MID_CREDITS_SLOW;
+
 	w->queued = mid_window_first_waiter(w);
 	if (w->shut || w->queued) {
+		if (slow)
+			return;
 		atomic64_or(MID_CREDITS_SLOW, &w->credits);
 		atomic64_or(MID_FREED_SLOW, &w->freed);
 	} else {
 		atomic64_andnot(MID_CREDITS_SLOW, &w->credits);
-		atomic64_andnot(MID_FREED_SLOW, &w->freed);
+		atomic64_andnot(MID_FREED_SLOW | MID_FREED_ROOM, &w->freed);
 	}
 }
 
@@ -137,7 +141,7 @@ static void mid_waiter_enqueue(struct mid_window *w, struct mid_waiter *waiter,
 	waiter->since = ktime_get_mono_fast_ns();
 	waiter->want = *want;
 	waiter->err = -EAGAIN;
-	w->waiting++;
+	atomic_inc(&w->waiting);
 	list_add_tail(&waiter->node, &w->queue[waiter->want.urgent]);
 	if (!waiter->want.urgent)
 		rb_add_cached(&waiter->by_min, &w->by_min, mid_waiter_less);
@@ -240,7 +244,7 @@ static int mid_window_pick_now(struct mid_window *w, const struct mid_want *want
 	return err;
 }
 
-/* Serves one waiter.  Returns whether there may be another to serve. */
+/* Serves one waiter.  Returns whether there may be enough for another. */
 static bool mid_window_serve_one(struct mid_window *w)
 {
 	struct mid_waiter *waiter = mid_window_first_waiter(w);
@@ -249,6 +253,9 @@ static bool mid_window_serve_one(struct mid_window *w)
 
 	if (!waiter)
 		return false;
+	/* The bit first: a claim that does not see it is seen when room is looked for again. */
+	if (!mid_window_has_room(w))
+		atomic64_or(MID_FREED_ROOM, &w->freed);
 	n = mid_window_pick(w, &waiter->want, &first);
 	if (n == -EAGAIN || n == -ENOSPC) {
 		waiter = mid_window_least_waiter(w);
@@ -261,30 +268,39 @@ static bool mid_window_serve_one(struct mid_window *w)
 	mid_waiter_dequeue(w, waiter, min(n, 0));
 	/* It may be gone when the lock is released. */
 	complete(&waiter->woken);
-	return true;
+	return n < 0 || mid_ids_any(w);
 }
 
 /* Serves all waiters for whom there is enough. */
-static void mid_window_serve(struct mid_window *w)
+static noinline void mid_window_serve(struct mid_window *w, unsigned long flags)
 {
-	unsigned long flags;
-	bool more;
-
 	/* One at a time: this bounds the time with interrupts off. */
-	do {
-		raw_spin_lock_irqsave(&w->lock, flags);
-		more = mid_window_serve_one(w);
+	while (w->queued && mid_window_serve_one(w)) {
 		raw_spin_unlock_irqrestore(&w->lock, flags);
-	} while (more);
+		raw_spin_lock_irqsave(&w->lock, flags);
+	}
+}
+
+/* The same, and releases the lock */
+static __always_inline void mid_window_serve_unlock(struct mid_window *w, unsigned long flags)
+	__releases(&w->lock)
+{
+	if (unlikely(w->queued))
+		mid_window_serve(w, flags);
+	raw_spin_unlock_irqrestore(&w->lock, flags);
 }
 
 /* An entry became FREE: counts it.  The window may be gone after this. */
 static __always_inline void mid_window_freed(struct mid_window *w)
 {
 	/* A full barrier: FREE first; pairs with mid_window_in_use() [room-free]. */
-	if (likely(!(atomic64_add_return(MID_FREED_ONE, &w->freed) & MID_FREED_SLOW)))
+	u64 freed = atomic64_add_return(MID_FREED_ONE, &w->freed);
+
+	if (likely(!(freed & MID_FREED_SLOW)))
 		return;
-	mid_window_freed_slow(w);
+	/* What has ended was counted in @associated before, so the last one sees that it is. */
+	if (freed & MID_FREED_ROOM || freed / MID_FREED_ONE == READ_ONCE(w->associated))
+		mid_window_freed_slow(w);
 }
 
 /*
@@ -298,43 +314,34 @@ static int mid_waiter_wait(struct mid_window *w, struct mid_waiter *waiter,
 	unsigned long flags;
 
 	trace_midwindow_wait(w, waiter->want.min, waiter->want.max);
-	/* What came before the queue was seen */
-	mid_window_serve(w);
 	left = wait_for_completion_killable_timeout(&waiter->woken, left);
-
-	raw_spin_lock_irqsave(&w->lock, flags);
-	if (waiter->err == -EAGAIN)
-		mid_waiter_dequeue(w, waiter, left ? left : -ETIMEDOUT);
-	raw_spin_unlock_irqrestore(&w->lock, flags);
-
-	/* What was too little for us may do for the next. */
-	if (waiter->err)
-		mid_window_serve(w);
-	else
+	if (left <= 0) {
+		raw_spin_lock_irqsave(&w->lock, flags);
+		if (waiter->err == -EAGAIN)
+			mid_waiter_dequeue(w, waiter, left ? left : -ETIMEDOUT);
+		/* What was too little for us may do for the next. */
+		mid_window_serve_unlock(w, flags);
+	}
+	if (!waiter->err)
 		*span = waiter->span;
-	trace_midwindow_wait_end(w, waiter->err);
 
-	raw_spin_lock_irqsave(&w->lock, flags);
-	if (!--w->waiting && w->shut)
+	/* A destroy may not see us wait any more: then it frees after this. */
+	rcu_read_lock();
+	trace_midwindow_wait_end(w, waiter->err);
+	/* A full barrier; pairs with mid_window_await_waiters(). */
+	if (atomic_dec_and_test(&w->waiting) && READ_ONCE(w->shut))
 		complete(&w->left);
-	raw_spin_unlock_irqrestore(&w->lock, flags);
+	rcu_read_unlock();
 	return waiter->err;
 }
 
 /* After a shut: waits until the last waiter has left. */
 static void mid_window_await_waiters(struct mid_window *w)
 {
-	unsigned long flags;
-	bool waiting;
-
-	for (;;) {
-		raw_spin_lock_irqsave(&w->lock, flags);
-		waiting = w->waiting;
-		raw_spin_unlock_irqrestore(&w->lock, flags);
-		if (!waiting)
-			break;
+	/* @shut before the count; pairs with mid_waiter_wait(). */
+	smp_mb();
+	while (atomic_read(&w->waiting))
 		wait_for_completion(&w->left);
-	}
 }
 
 #endif /* _MIDWINDOW_WAIT_H */

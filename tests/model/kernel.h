@@ -154,6 +154,7 @@ typedef struct { s64 counter; } atomic64_t;
 #define atomic_add(n, v)	((void)atomic_fetch_add(n, v))
 #define atomic_sub(n, v)	((void)atomic_fetch_add(-(n), v))
 #define atomic_inc(v)		((void)atomic_fetch_add(1, v))
+#define atomic_dec_and_test(v)		(atomic_fetch_add(-1, v) == 1)
 #define atomic_read_acquire		atomic_read
 #define atomic_set_release		atomic_set
 #define atomic_fetch_add_relaxed	atomic_fetch_add
