@@ -202,8 +202,7 @@ struct mid_cpu {
  * @newest: the MID that was abandoned last
  * @warned: the log has been told that too many are
  * @sweeps: sweeps with an age of 0 that are in progress
- * @waiting: tasks inside mid_atlas_associate_wait() that found no MID at once
- * @waiters: those of them in the queue, the first to be served first
+ * @waiters: tasks that wait for a MID, the first to be served first
  * @drained: completed once when, after a drain began, no slot is in service
  * @left: completed when, after a drain began, no task is @waiting
  * @expiry: frees the ABANDONED slots whose quarantine is over
@@ -215,6 +214,7 @@ struct mid_cpu {
  * @unknown: dissociates of a MID that never was in use
  * @late: dissociates of an ABANDONED MID
  * @exhausted: associates that found no free MID
+ * @waiting: tasks inside mid_atlas_associate_wait() that found no MID at once
  * @rcu: frees the atlas
  * @folder: what an operator sees of it
  *
@@ -239,7 +239,6 @@ struct mid_atlas {
 	u16 newest;
 	bool warned;
 	unsigned int sweeps;
-	unsigned int waiting;
 	struct list_head waiters;
 	struct completion drained;
 	struct completion left;
@@ -252,6 +251,7 @@ struct mid_atlas {
 	atomic64_t unknown;
 	atomic64_t late;
 	atomic64_t exhausted;
+	atomic_t waiting;
 	struct rcu_head rcu;
 	struct mid_folder folder;
 };
@@ -381,10 +381,7 @@ int mid_atlas_associate_urgent(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp
 }
 EXPORT_SYMBOL_GPL(mid_atlas_associate_urgent);
 
-/*
- * Waits until @w is given a slot, or can grow the table.  Returns 0, or why not to wait
- * any longer.
- */
+/* Waits until @w is given a slot.  Returns 0, or why not to wait any longer. */
 static int mid_waiter_wait(struct mid_atlas *atlas, struct mid_waiter *w, gfp_t gfp,
 			   unsigned long timeout)
 {
@@ -393,40 +390,51 @@ static int mid_waiter_wait(struct mid_atlas *atlas, struct mid_waiter *w, gfp_t 
 	int err;
 
 	/* Once: what becomes free from now on is handed over by the caller that frees it. */
-	mid_atlas_settle_older(atlas);
-	rcu_read_lock();
-	mid_table_settle(atlas, rcu_dereference(atlas->table));
-	rcu_read_unlock();
-
-	while (READ_ONCE(w->err) == -EAGAIN) {
+	if (w->leads) {
+		mid_atlas_settle_older(atlas);
 		rcu_read_lock();
-		order = rcu_dereference(atlas->table)->order;
+		mid_table_settle(atlas, rcu_dereference(atlas->table));
 		rcu_read_unlock();
-		err = mid_atlas_grow(atlas, order, false, gfp);
-		if (err == -ENOMEM)
-			return err;
-		if (!err)
-			continue;
+	}
+
+	do {
+		if (READ_ONCE(w->leads) && READ_ONCE(w->err) == -EAGAIN) {
+			rcu_read_lock();
+			order = rcu_dereference(atlas->table)->order;
+			rcu_read_unlock();
+			err = mid_atlas_grow(atlas, order, false, gfp);
+			if (err == -ENOMEM)
+				return err;
+			if (!err)
+				continue;
+		}
 		left = wait_for_completion_killable_timeout(&w->woken, left);
 		if (left <= 0)
 			return left ?: -ETIMEDOUT;
-	}
+	} while (READ_ONCE(w->err) == -EAGAIN);
 	return 0;
 }
 
-/* Uses the slot that @w was given, or takes it out of the queue for @why. */
+/*
+ * Uses the slot that @w was given, or takes it out of the queue for @why.  If it leads, others
+ * may complete @woken twice, but only under the lock; else it has waited for the only time.
+ */
 static int mid_waiter_finish(struct mid_atlas *atlas, struct mid_waiter *w, int why, void *ctx,
 			     u16 *mid)
 {
 	unsigned long flags;
 	u16 new_mid;
 
-	raw_spin_lock_irqsave(&atlas->lock, flags);
-	if (w->err == -EAGAIN) {
-		mid_waiter_dequeue(atlas, w, why);
-		/* What we could not grow is for the next waiter. */
-		mid_atlas_let_grow(atlas);
-	} else if (!w->err) {
+	if (why || w->leads) {
+		raw_spin_lock_irqsave(&atlas->lock, flags);
+		if (w->err == -EAGAIN) {
+			mid_waiter_dequeue(atlas, w, why);
+			/* What we could not grow is for the next waiter. */
+			mid_atlas_let_grow(atlas);
+		}
+		raw_spin_unlock_irqrestore(&atlas->lock, flags);
+	}
+	if (!w->err) {
 		new_mid = mid_word_mid(w->t, w->i, w->word);
 		trace_midatlas_associate(atlas, new_mid, ctx);
 		mid_slot_set_stamp(atlas, w->t, w->i);
@@ -434,7 +442,6 @@ static int mid_waiter_finish(struct mid_atlas *atlas, struct mid_waiter *w, int 
 		w->word += mid_atlas_new(atlas);
 		mid_atlas_publish(atlas, &w->t->slots[w->i], w->word, new_mid, mid);
 	}
-	raw_spin_unlock_irqrestore(&atlas->lock, flags);
 	return w->err;
 }
 
@@ -465,7 +472,7 @@ int mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t
 {
 	struct mid_associate a = { .ctx = ctx, .mid = mid, .gfp = gfp };
 	struct mid_waiter w = { .err = -EAGAIN };
-	int err;
+	int err = -ENOSPC;
 
 	might_sleep();
 	if (!mid_ctx_is_valid(ctx))
@@ -473,25 +480,33 @@ int mid_atlas_associate_wait(struct mid_atlas *atlas, void *ctx, u16 *mid, gfp_t
 
 	/* From here on in one RCU section until destroy knows of us. */
 	rcu_read_lock();
-	err = mid_atlas_try(atlas, &a);
+	if (!(atomic_read(&atlas->mode) & MID_MODE_WAITERS))
+		err = mid_atlas_try(atlas, &a);
 	if (err == -ENOSPC && !mid_atlas_enter(atlas))
 		err = -ESHUTDOWN;
 	rcu_read_unlock();
 	if (err != -ENOSPC)
 		return err;
 
-	err = mid_atlas_try_harder(atlas, &a);
-	if (err == -ENOSPC && !timeout)
-		err = -ETIMEDOUT;
+	/* If others wait they have looked at all slots, and we are next. */
+	err = timeout ? mid_waiter_enqueue(atlas, &w, false) : -ENOSPC;
 	if (err == -ENOSPC) {
+		err = mid_atlas_try_harder(atlas, &a);
+		if (err == -ENOSPC)
+			err = timeout ? mid_waiter_enqueue(atlas, &w, true) : -ETIMEDOUT;
+	} else if (err == -EAGAIN) {
+		mid_atlas_count_exhausted(atlas);
+	}
+	if (err == -EAGAIN) {
 		trace_midatlas_wait(atlas, ctx);
-		err = mid_waiter_enqueue(atlas, &w);
-		if (!err)
-			err = mid_waiter_wait(atlas, &w, gfp, timeout);
+		err = mid_waiter_wait(atlas, &w, gfp, timeout);
 		err = mid_waiter_finish(atlas, &w, err, ctx, mid);
 		trace_midatlas_wait_end(atlas, ctx, err);
 	}
+	/* A destroy may not see us wait any more: then it frees the atlas after this. */
+	rcu_read_lock();
 	mid_atlas_leave(atlas);
+	rcu_read_unlock();
 	return err;
 }
 EXPORT_SYMBOL_GPL(mid_atlas_associate_wait);
@@ -1259,7 +1274,7 @@ void mid_atlas_stats(struct mid_atlas *atlas, struct mid_atlas_stats *stats)
 
 	raw_spin_lock_irqsave(&atlas->lock, flags);
 	stats->max = atlas->max;
-	stats->waiters = atlas->waiting;
+	stats->waiters = atomic_read(&atlas->waiting);
 	stats->slots = atlas->online;
 	raw_spin_unlock_irqrestore(&atlas->lock, flags);
 

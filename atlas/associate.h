@@ -126,6 +126,13 @@ static int mid_atlas_try(struct mid_atlas *atlas, struct mid_associate *a)
 	return err;
 }
 
+static void mid_atlas_count_exhausted(struct mid_atlas *atlas)
+{
+	trace_midatlas_exhausted(atlas);
+	atomic64_inc(&atlas->exhausted);
+	mid_atlas_sample(atlas);
+}
+
 /*
  * The table that @a tried was full: grows it.  Where it cannot grow, a slot of
  * an older table may have become free, for which another comes into service, put
@@ -162,11 +169,8 @@ static int mid_atlas_try_harder(struct mid_atlas *atlas, struct mid_associate *a
 			return err;
 	} while (!why || settled || changed);
 
-	if (why == -ENOSPC) {
-		trace_midatlas_exhausted(atlas);
-		atomic64_inc(&atlas->exhausted);
-		mid_atlas_sample(atlas);
-	}
+	if (why == -ENOSPC)
+		mid_atlas_count_exhausted(atlas);
 	return why;
 }
 

@@ -105,7 +105,7 @@ static unsigned int mid_list_waiters(struct mid_folder *folder, struct mid_waiti
 		list[n].min = 1;
 		list[n++].max = 1;
 	}
-	*waiting = atlas->waiting;
+	*waiting = atomic_read(&atlas->waiting);
 	raw_spin_unlock_irqrestore(&atlas->lock, flags);
 	return n;
 }

@@ -82,8 +82,10 @@ static void mid_atlas_let_grow(struct mid_atlas *atlas)
 {
 	struct mid_waiter *w = mid_atlas_first_waiter(atlas);
 
-	if (w && mid_atlas_spare(atlas) > 0)
+	if (w && mid_atlas_spare(atlas) > 0) {
+		w->leads = true;
 		complete(&w->woken);
+	}
 }
 
 /* Takes an older table that has no slot in service out of the chain. */
@@ -211,6 +213,7 @@ static bool mid_slot_place(struct mid_atlas *atlas, struct mid_table *t, unsigne
 		w->i = i;
 		w->word = *word;
 		mid_waiter_release(atlas, w, 0);
+		mid_atlas_let_grow(atlas);
 	} else {
 		return false;
 	}

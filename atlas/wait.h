@@ -27,6 +27,9 @@
  *	full barrier			smp_mb
  *	mode & WAITERS?			checks all slots, once
  *
+ * T2 does so for all that join the queue behind it: these only take the lock once, and find
+ * their slot when they are woken.  If the table may grow, that is told to the first of them.
+ *
  * An associate that takes a slot while there are WAITERS gives it to the first of
  * them, so no waiter is overtaken.
  */
@@ -41,6 +44,7 @@
  * @i: the slot
  * @word: the slot's word
  * @err: 0 when the task was given a slot, -EAGAIN before, or -ESHUTDOWN
+ * @leads: it settles the free slots, and grows the table, for all in the queue
  * @task: the task
  * @since: when it began to wait, in nanoseconds
  */
@@ -51,6 +55,7 @@ struct mid_waiter {
 	unsigned int i;
 	u64 word;
 	int err;
+	bool leads;
 	struct task_struct *task;
 	u64 since;
 };
@@ -77,20 +82,24 @@ static void mid_waiter_release(struct mid_atlas *atlas, struct mid_waiter *w, in
 	complete(&w->woken);
 }
 
-static int mid_waiter_enqueue(struct mid_atlas *atlas, struct mid_waiter *w)
+/* Joins the queue (-EAGAIN), if it is not empty or the task may be the @first (else -ENOSPC) */
+static int mid_waiter_enqueue(struct mid_atlas *atlas, struct mid_waiter *w, bool first)
 {
 	unsigned long flags;
-	int err = 0;
+	int err = -EAGAIN;
 
 	init_completion(&w->woken);
 	w->task = current;
 	w->since = ktime_get_mono_fast_ns();
 	raw_spin_lock_irqsave(&atlas->lock, flags);
-	if (mid_atlas_draining(atlas)) {
+	w->leads = !mid_atlas_first_waiter(atlas);
+	if (mid_atlas_draining(atlas))
 		err = -ESHUTDOWN;
-		w->err = err;
-	} else {
+	else if (w->leads && !first)
+		err = -ENOSPC;
+	else
 		list_add_tail(&w->node, &atlas->waiters);
+	if (err == -EAGAIN && w->leads) {
 		mid_atlas_set_mode(atlas, MID_MODE_WAITERS, true);
 		/* WAITERS before the check of all slots; pairs with the frees' cmpxchg. */
 		smp_mb__after_atomic();
@@ -99,45 +108,44 @@ static int mid_waiter_enqueue(struct mid_atlas *atlas, struct mid_waiter *w)
 	return err;
 }
 
-/* Counts a task in that destroy has to wait for.  Returns false if a drain has begun. */
-static bool mid_atlas_enter(struct mid_atlas *atlas)
-{
-	unsigned long flags;
-	bool draining;
-
-	raw_spin_lock_irqsave(&atlas->lock, flags);
-	draining = mid_atlas_draining(atlas);
-	if (!draining)
-		atlas->waiting++;
-	raw_spin_unlock_irqrestore(&atlas->lock, flags);
-	return !draining;
-}
-
-/* The atlas may be gone when this returns. */
+/*
+ * Counts a task in that destroy has to wait for, and out.  In an RCU section, so that a
+ * destroy that does not see it frees the atlas after this:
+ *
+ *	T1: associate_wait		T2: destroy
+ *
+ *	@waiting += 1, full barrier	mode |= DRAIN, full barrier
+ *	mode & DRAIN? leaves		@waiting is not 0? waits for @left
+ *
+ *	@waiting -= 1, full barrier
+ *	mode & DRAIN, @waiting was 1:
+ *	complete(@left)
+ */
 static void mid_atlas_leave(struct mid_atlas *atlas)
 {
-	unsigned long flags;
-
-	raw_spin_lock_irqsave(&atlas->lock, flags);
-	if (!--atlas->waiting && mid_atlas_draining(atlas))
+	if (atomic_dec_and_test(&atlas->waiting) && mid_atlas_draining(atlas))
 		complete(&atlas->left);
-	raw_spin_unlock_irqrestore(&atlas->lock, flags);
+}
+
+/* Returns false if a drain has begun. */
+static bool mid_atlas_enter(struct mid_atlas *atlas)
+{
+	atomic_inc(&atlas->waiting);
+	/* The count before DRAIN; pairs with mid_atlas_await_waiters(). */
+	smp_mb__after_atomic();
+	if (!mid_atlas_draining(atlas))
+		return true;
+	mid_atlas_leave(atlas);
+	return false;
 }
 
 /* After mid_atlas_shut(): waits until the last waiter has left. */
 static void mid_atlas_await_waiters(struct mid_atlas *atlas)
 {
-	unsigned long flags;
-	bool waiting;
-
-	for (;;) {
-		raw_spin_lock_irqsave(&atlas->lock, flags);
-		waiting = atlas->waiting;
-		raw_spin_unlock_irqrestore(&atlas->lock, flags);
-		if (!waiting)
-			break;
+	/* DRAIN before the count; pairs with mid_atlas_enter(), mid_atlas_leave(). */
+	smp_mb();
+	while (atomic_read(&atlas->waiting))
 		wait_for_completion(&atlas->left);
-	}
 }
 
 #endif /* _MIDATLAS_WAIT_H */

@@ -104,6 +104,7 @@
 	{ "wait, set_max", 1, "a0", { "w1", "x2" } },
 	{ "wait that gives up, wait, set_max", 1, "a0", { "v1", "w2", "x3" } },
 	{ "wait, set_max, claim", 1, "a0", { "w1", "x2", "d0" } },
+	{ "wait, set_max, claim, wait", 1, "a0", { "w1", "x2 d0 w2" } },
 	{ "wait, abandon, late reply", 4, "a0 a1 a2 a3", { "w4", "q0 d0" } },
 	{ "wait, abandon, expiry", 4, "a0 a1 a2 a3", { "w4", "q0" } },
 	/* T2 holds the only slot that T3 looks for; it must say so when another gets free. */
