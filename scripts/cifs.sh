@@ -10,6 +10,7 @@
 #	faults	server killed or stopped, processes killed, unmount under load, no memory
 #	speed	throughput, the variants in turn
 #	many	cost of a small read beside thousands of pending requests
+#	sat	64 tasks that read from a server that grants 16 credits
 #	checked	work and faults, under KASAN and others (scripts/kernel/kasan.config)
 #
 # Without PART: all but short and hang. DIALECTS selects dialects of work.
@@ -24,6 +25,9 @@ all_dialects='1.0 1.0,sign 2.1 2.1,sign 3.0 3.0,sign 3.0,seal 3.1.1 3.1.1,sign 3
 dialects=${DIALECTS:-$all_dialects}
 counts='0 50 100 200 500 1000 2000 4000'
 most_locks=1000
+tasks=64
+credits=16
+seconds=4
 out=$cache/cifs-results
 
 run_short() {
@@ -110,6 +114,28 @@ run_many() {
 	done
 }
 
+# sat VARIANT DIALECT COLUMN: of all runs
+sat() { awk -v variant="$1" -v dialect="$2" -v n="$3" '$1 == variant && $2 == dialect { print $n }' "$out/sat.txt"; }
+
+run_sat() {
+	local dialect variant
+
+	guest $((120 + runs * 10 * seconds)) RUNS=$runs TASKS=$tasks CREDITS=$credits SECONDS_EACH=$seconds
+	results ':' | sed -n 's/^\([a-z]*\) sat:\([0-9.]*\):\([0-9]*\) \(.*\)/\1 \2 \3 \4/p' >"$out/sat.txt"
+	echo "$tasks tasks read 4 KiB each from a server that grants $credits credits. Median (minimum-maximum) of $runs runs:"
+	printf '  %-8s%-11s%20s%24s%24s%22s%10s\n' dialect client reads/s 'p99, ms' 'longest, ms' 'fewest of a task' starved
+	for dialect in 2.1 3.1.1; do
+		for variant in stock converted; do
+			printf '  %-8s%-11s%20s%24s%24s%22s%10s\n' $dialect $variant "$(sat $variant $dialect 4 | spread)" \
+				"$(sat $variant $dialect 6 | awk '{ print int($1 / 1e6) }' | spread)" \
+				"$(sat $variant $dialect 7 | awk '{ print int($1 / 1e6) }' | spread)" \
+				"$(sat $variant $dialect 8 | spread)" "$(sat $variant $dialect 10 | awk '{ n += $1 } END { print n + 0 }')"
+		done
+	done
+	[ "$(grep -c . "$out/sat.txt")" -eq $((4 * runs)) ] || fault "a load failed"
+	awk '$1 == "converted" { n += $10 } END { exit n }' "$out/sat.txt" || fault "a task starved"
+}
+
 # In another process, because it uses another kernel
 run_checked() {
 	CONFIG=$top/scripts/kernel/kasan.config DIALECTS=${DIALECTS:-1.0 2.1 3.1.1,seal} "$0" work faults ||
@@ -119,7 +145,7 @@ run_checked() {
 for dialect in $dialects; do
 	[[ " $all_dialects " = *" $dialect "* ]] || die "no dialect '$dialect': $all_dialects"
 done
-[ $# -gt 0 ] || set -- work faults speed many checked
+[ $# -gt 0 ] || set -- work faults speed many sat checked
 need smbd:samba mount.cifs:cifs-utils insmod:kmod busybox:busybox-static spatch:coccinelle python3:python3
 [[ $* =~ ^(short|hang| )+$ ]] || need taskset:util-linux pgrep:procps fio:fio dbench:dbench killall:psmisc gnuplot:gnuplot-nox column:bsdextrautils
 kernel=$("$top/scripts/kernel.sh")
@@ -130,7 +156,7 @@ cp "$("$top/clients/cifs/module.sh" "$kernel" "$work")" "$work/"
 cp "$top/tools/midatlas-top" "$work/"
 gcc -O2 -pthread -o "$work/hold" "$top/clients/cifs/hold.c"
 for part; do
-	declare -F "run_$part" >/dev/null || die "no part '$part': short, hang, work, faults, speed, many or checked"
+	declare -F "run_$part" >/dev/null || die "no part '$part': short, hang, work, faults, speed, many, sat or checked"
 	"run_$part"
 done
 [ ${#wrong[@]} -eq 0 ] || die "FAILED: $(printf '%s; ' "${wrong[@]}")"

@@ -5,6 +5,7 @@
  *	hold notify DIR COUNT FILE READS
  *	hold lock LOCKED COUNT FILE READS
  *	hold keep LOCKED
+ *	hold sat FILE TASKS SECONDS
  *
  * notify: COUNT threads wait for a change in DIR.  lock: COUNT threads each wait for a
  * lock on a byte of LOCKED, which a "hold keep" on another mount has locked.  When all
@@ -12,6 +13,11 @@
  * least 20).  Prints the time of a read in ns: median, 99th percentile and average.
  * The fourth number is the CPU time of cifsd per read, also in ns: the median of the
  * batches, because the host may run another guest during some of them.
+ *
+ * sat: TASKS threads read the pages of FILE, each page of it one after the other, for SECONDS.
+ * Prints the reads per second; the time of a read in ns: median, 99th percentile and longest;
+ * the reads of the thread that made the fewest and of the one that made the most; and how many
+ * threads starved: one that has made less than a tenth of the average.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -155,11 +161,65 @@ static long cifsd_time(const clockid_t *clocks, int n)
 	return total;
 }
 
+static long *took_all;	/* sat: the times of all reads */
+static long most_reads;	/* sat: the space there for each thread */
+static long deadline;	/* sat: when the threads end */
+
+/* Reads pages of the file @held until @deadline.  Returns how many, as a pointer. */
+static void *read_pages(void *arg)
+{
+	long *took = took_all + (long)arg * most_reads;
+	long start = now(), n = 0;
+	void *page;
+
+	if (posix_memalign(&page, PAGE, PAGE))
+		die("memory");
+	while (start < deadline && n < most_reads) {
+		if (pread(held, page, PAGE, (long)arg % 16 * PAGE) != PAGE)
+			die("read");
+		took[n++] = now() - start;
+		start += took[n - 1];
+	}
+	return (void *)n;
+}
+
 static int compare(const void *a, const void *b)
 {
 	long x = *(const long *)a, y = *(const long *)b;
 
 	return (x > y) - (x < y);
+}
+
+static int saturate(const char *file, long tasks, long seconds)
+{
+	pthread_t threads[tasks];
+	long i, n, sum = 0, least = LONG_MAX, most = 0, starved = 0, reads[tasks];
+
+	most_reads = 20000;
+	took_all = calloc(tasks * most_reads, sizeof(*took_all));
+	held = open(file, O_RDONLY | O_DIRECT);
+	if (!took_all || held < 0)
+		die(file);
+	deadline = now() + seconds * 1000000000L;
+	for (i = 0; i < tasks; i++) {
+		errno = pthread_create(&threads[i], NULL, read_pages, (void *)i);
+		if (errno)
+			die("pthread_create");
+	}
+	for (i = 0; i < tasks; i++) {
+		pthread_join(threads[i], (void **)&n);
+		memmove(took_all + sum, took_all + i * most_reads, n * sizeof(*took_all));
+		sum += n;
+		reads[i] = n;
+		least = n < least ? n : least;
+		most = n > most ? n : most;
+	}
+	for (i = 0; i < tasks; i++)
+		starved += reads[i] * 10 < sum / tasks;
+	qsort(took_all, sum, sizeof(*took_all), compare);
+	printf("%ld %ld %ld %ld %ld %ld %ld\n", sum / seconds, took_all[sum / 2],
+	       took_all[sum * 99 / 100], took_all[sum - 1], least, most, starved);
+	return 0;
 }
 
 static void measure(const char *file, long reads)
@@ -201,10 +261,13 @@ int main(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "keep"))
 		return keep(argv[2]);
+	if (argc == 5 && !strcmp(argv[1], "sat") && atol(argv[3]) > 0 && atol(argv[4]) > 0)
+		return saturate(argv[2], atol(argv[3]), atol(argv[4]));
 	if (argc != 6 || (strcmp(argv[1], "notify") && strcmp(argv[1], "lock")) ||
 	    atol(argv[3]) < 0 || atol(argv[5]) < BATCH) {
 		fprintf(stderr, "usage: hold notify|lock HELD COUNT FILE READS\n"
-			"       hold keep HELD\n");
+			"       hold keep HELD\n"
+			"       hold sat FILE TASKS SECONDS\n");
 		return 2;
 	}
 

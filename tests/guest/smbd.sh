@@ -24,6 +24,7 @@ start_smbd() {
 		bind interfaces only = yes
 		smb ports = 445
 		disable netbios = yes
+		smb2 max credits = ${CREDITS:-8192}
 		load printers = no
 		[share]
 		path = /tmp/share
