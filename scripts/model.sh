@@ -43,6 +43,8 @@ if has window_scenarios.h "$word"; then
 	explore "$@"
 fi
 user_build gcc time -DALONE -Wl,--wrap=model_cpu "$top"/tests/model/time.c "$top"/tests/fuzz/kernel.c "$source"
-"$work/time" || die "ages or counts are wrong after 2^32 jiffies"
+user_build gcc time_window -DALONE -Wno-maybe-uninitialized "$top"/tests/model/time_window.c \
+	"$top"/tests/fuzz/kernel.c "$window" "$tools"/lib/{rbtree,bitmap,hweight,list_sort,vsprintf}.c
+{ "$work/time" && "$work/time_window"; } || die "ages or counts are wrong after 2^32 jiffies"
 [ -s "$work/logs" ] || die "no scenario has '$*' in its name"
 say "$(awk '/ scenarios, / { n += $1; states += $3 } END { print n " scenarios, " states " states, all interleavings, no check failed" }' "$work/logs")"

@@ -144,7 +144,10 @@ void fuzz(void)
 	old_request_stays_old(BIT(31) + 5);
 	peak_after_idle_time_is_sampled(BIT(31) + 5);
 #if BITS_PER_LONG == 64
+	old_request_stays_old(BIT(32) - 5);
+	old_request_stays_old(BIT(32) + 5);
 	old_request_stays_old(BIT(33));
+	peak_after_idle_time_is_sampled(BIT(32) + 5);
 #endif
 }
 
