@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "explore.h"
+#include "switch.h"
 
 #undef shared
 
@@ -114,8 +115,6 @@ static void __attribute__((noreturn)) give_up(void)
 	_exit(1);
 }
 
-void switch_stack(void **from, void *to);
-
 void broken(const char *fmt, ...)
 {
 	va_list args;
@@ -149,22 +148,6 @@ static void catch_crashes(void)
 	sigaction(SIGFPE, &action, NULL);
 }
 
-/*
- * Coroutines, for x86-64: what a function must leave as it was is on the stack, and
- * nothing of the other's may get there by way of the other registers.
- */
-
-__asm__(".text\n"
-	"switch_stack:\n"
-	"	push %rbp; push %rbx; push %r12; push %r13; push %r14; push %r15\n"
-	"	mov %rsp, (%rdi)\n"
-	"	mov %rsi, %rsp\n"
-	"	pop %r15; pop %r14; pop %r13; pop %r12; pop %rbx; pop %rbp\n"
-	"	xor %eax, %eax; xor %ecx, %ecx; xor %edx, %edx; xor %esi, %esi\n"
-	"	xor %edi, %edi; xor %r8d, %r8d; xor %r9d, %r9d; xor %r10d, %r10d\n"
-	"	xor %r11d, %r11d\n"
-	"	ret\n");
-
 static void __attribute__((noreturn)) thread_begins(void)
 {
 	thread_main(running);
@@ -188,11 +171,10 @@ static void __attribute__((noreturn)) worker_begins(void)
 
 static void create_thread(int thread, void (*begin)(void))
 {
-	void **top = (void **)(stacks[thread] + STACK_SIZE);
-
 	memset(stacks[thread], 0, STACK_SIZE);
-	top[-2] = begin;		/* top[-1]: what a caller would have there */
-	world.threads[thread] = (struct thread){ .sp = &top[-8], .function = "begin" };
+	world.threads[thread] = (struct thread){
+		.sp = new_stack(stacks[thread] + STACK_SIZE, begin), .function = "begin",
+	};
 }
 
 /* To the explorer, who sends this thread on when it can go on. */

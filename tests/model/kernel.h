@@ -56,13 +56,15 @@ void __attribute__((noreturn, format(printf, 1, 2))) broken(const char *fmt, ...
 #define WRITE_ONCE(x, v) ({ shared(&(x)); *(volatile __typeof__(x) *)&(x) = (v); })
 #define smp_load_acquire(p)	READ_ONCE(*(p))
 #define smp_store_release(p, v)	WRITE_ONCE(*(p), v)
-#define xchg(p, v)	({ shared(p); __typeof__(*(p)) old_ = *(p); *(p) = (v); old_; })
+#define xchg(p, v)	({ shared(p); __atomic_exchange_n(p, v, __ATOMIC_SEQ_CST); })
+#define cas(p, old, n)									\
+	__atomic_compare_exchange_n(p, old, n, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 #define cmpxchg(p, o, n)				\
 ({							\
+	__typeof__(*(p)) was_ = (o);			\
+							\
 	shared(p);					\
-	__typeof__(*(p)) was_ = *(p);			\
-	if (was_ == (o))				\
-		*(p) = (n);				\
+	cas(p, &was_, n);				\
 	was_;						\
 })
 
@@ -73,13 +75,17 @@ void __attribute__((noreturn, format(printf, 1, 2))) broken(const char *fmt, ...
 #define smp_rmb()	barrier()
 #define smp_wmb()	barrier()
 #define smp_mb__after_atomic()	barrier()
+#ifndef prefetchw
 #define prefetchw(p)	((void)(p))
+#endif
 #define smp_mb__before_atomic()	barrier()
 
 #define __rcu
 #define __percpu
 #define __read_mostly
+#ifndef ____cacheline_aligned_in_smp
 #define ____cacheline_aligned_in_smp
+#endif
 #undef __must_check
 #define __must_check	__attribute__((warn_unused_result))
 #undef noinline
@@ -132,25 +138,20 @@ typedef struct { s64 counter; } atomic64_t;
 #define atomic_read(v)		READ_ONCE((v)->counter)
 #define atomic_set(v, n)	WRITE_ONCE((v)->counter, n)
 #define atomic_fetch_add(n, v)						\
+	({ shared(v); __atomic_fetch_add(&(v)->counter, n, __ATOMIC_SEQ_CST); })
+#define atomic_try_cmpxchg(v, old, n)	({ shared(v); cas(&(v)->counter, old, n); })
+#define atomic_or(n, v)							\
 ({									\
 	shared(v);							\
-	(v)->counter += (n);						\
-	(v)->counter - (n);						\
+	model_flags(v);							\
+	(void)__atomic_fetch_or(&(v)->counter, n, __ATOMIC_SEQ_CST);	\
 })
-#define atomic_try_cmpxchg(v, old, n)					\
+#define atomic_andnot(n, v)						\
 ({									\
-	bool ok_;							\
-									\
 	shared(v);							\
-	ok_ = (v)->counter == *(old);					\
-	if (ok_)							\
-		(v)->counter = (n);					\
-	else								\
-		*(old) = (v)->counter;					\
-	ok_;								\
+	model_flags(v);							\
+	(void)__atomic_fetch_and(&(v)->counter, ~(n), __ATOMIC_SEQ_CST);	\
 })
-#define atomic_or(n, v)		({ shared(v); model_flags(v); (void)((v)->counter |= (n)); })
-#define atomic_andnot(n, v)	({ shared(v); model_flags(v); (void)((v)->counter &= ~(n)); })
 #define atomic_add(n, v)	((void)atomic_fetch_add(n, v))
 #define atomic_sub(n, v)	((void)atomic_fetch_add(-(n), v))
 #define atomic_inc(v)		((void)atomic_fetch_add(1, v))
@@ -183,7 +184,9 @@ typedef struct { s64 counter; } atomic64_t;
  * CPUs, time, context
  */
 
+#ifndef MODEL_CPUS
 #define MODEL_CPUS	4
+#endif
 #define nr_cpu_ids	MODEL_CPUS
 unsigned int model_cpu(void);
 unsigned int __real_model_cpu(void);	/* in time.c, which wraps it */
