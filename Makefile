@@ -30,6 +30,7 @@ help:
 	@echo '  make bench           benchmark against XArray, IDR, sbitmap and others (2 minutes)'
 	@echo '  make bench MODE=full the same, all sizes and orders (about 15 minutes)'
 	@echo '  make bench HERE=yes  on the running kernel; packs the results into a file (5 minutes)'
+	@echo '  make scale           cache lines that move between 2 to 128 CPUs, simulated (a minute)'
 	@echo
 	@echo 'Build:'
 	@echo '  make modules         modules for the running kernel, or for the one of KDIR=...'
@@ -54,7 +55,7 @@ modules: headers
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 # Each of these is a script.
-jobs := demo check cifs 9p bench kunit litmus model fuzz mutants kernels recipes sanitize check-deep docs packages check-packages
+jobs := demo check cifs 9p bench scale kunit litmus model fuzz mutants kernels recipes sanitize check-deep docs packages check-packages
 
 $(jobs):
 	@scripts/$@.sh
