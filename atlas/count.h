@@ -32,10 +32,13 @@ static unsigned int mid_atlas_in_use(struct mid_atlas *atlas)
  */
 static noinline void mid_atlas_sample(struct mid_atlas *atlas)
 {
-	unsigned int in_use = mid_atlas_in_use(atlas);
-	int high = atomic_read(&atlas->high);
+	unsigned int in_use;
+	int high;
 
+	/* First: a CPU that sees it need not read all counts, too. */
 	WRITE_ONCE(atlas->sampled, jiffies);
+	in_use = mid_atlas_in_use(atlas);
+	high = atomic_read(&atlas->high);
 	while ((int)in_use > high && !atomic_try_cmpxchg(&atlas->high, &high, in_use))
 		;
 	mid_find_tune(atlas, in_use);
