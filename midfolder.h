@@ -24,12 +24,14 @@
 #ifndef _MIDFOLDER_H
 #define _MIDFOLDER_H
 
+#include <linux/atomic.h>
 #include <linux/ctype.h>
 #include <linux/debugfs.h>
 #include <linux/list.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/rculist.h>
 #include <linux/rcupdate.h>
 #include <linux/sched.h>
 #include <linux/sched/mm.h>
@@ -301,6 +303,7 @@ MODULE_PARM_DESC(debugfs, "show each connection in debugfs, at 3 KiB each");
 static struct dentry *mid_debugfs;
 static LIST_HEAD(mid_folders);
 static DEFINE_SPINLOCK(mid_folders_lock);
+static unsigned int mid_folders_added;
 
 static size_t mid_folder_name_size(const char *name)
 {
@@ -311,18 +314,23 @@ static bool mid_folder_name_in_use(const struct mid_folder *folder)
 {
 	const struct mid_folder *other;
 
-	list_for_each_entry(other, &mid_folders, node)
+	list_for_each_entry_rcu(other, &mid_folders, node)
 		if (!strcmp(other->name, folder->name))
 			return true;
 	return false;
 }
 
-/* A name that a file can have and a terminal can show */
+/*
+ * A name that a file can have and a terminal can show.  There may be many folders, so the
+ * search for the name has interrupts on, and is repeated if a folder was added meanwhile.
+ */
 static void mid_folder_name(struct mid_folder *folder, const char *name)
 {
-	static unsigned int last = 1;
+	static atomic_t last = ATOMIC_INIT(1);
+	unsigned int added;
 	unsigned long flags;
 	size_t length;
+	bool unique;
 	char *c;
 
 	length = sprintf(folder->name, "%.*s", MID_MAX_NAME, name);
@@ -333,11 +341,22 @@ static void mid_folder_name(struct mid_folder *folder, const char *name)
 	if (folder->name[0] == '.')
 		folder->name[0] = '_';
 
-	spin_lock_irqsave(&mid_folders_lock, flags);
-	while (mid_folder_name_in_use(folder))
-		sprintf(folder->name + length, "-%u", ++last);
-	list_add_tail(&folder->node, &mid_folders);
-	spin_unlock_irqrestore(&mid_folders_lock, flags);
+	rcu_read_lock();
+	do {
+		/* Pairs with the release below. */
+		added = smp_load_acquire(&mid_folders_added);
+		while (mid_folder_name_in_use(folder))
+			sprintf(folder->name + length, "-%u", atomic_inc_return(&last));
+		spin_lock_irqsave(&mid_folders_lock, flags);
+		unique = added == mid_folders_added;
+		if (unique) {
+			list_add_tail_rcu(&folder->node, &mid_folders);
+			/* What it counts is in the list. */
+			smp_store_release(&mid_folders_added, added + 1);
+		}
+		spin_unlock_irqrestore(&mid_folders_lock, flags);
+	} while (!unique);
+	rcu_read_unlock();
 }
 
 static void mid_folder_make(struct work_struct *work)
@@ -362,7 +381,7 @@ static void mid_folder_init(struct mid_folder *folder, const char *name)
 		schedule_work(&folder->work);
 }
 
-/* After this no reader looks at the atlas or the window. */
+/* After this no reader looks at the atlas or the window, which is freed by RCU. */
 static void mid_folder_remove(struct mid_folder *folder)
 {
 	unsigned long flags;
@@ -370,7 +389,7 @@ static void mid_folder_remove(struct mid_folder *folder)
 	cancel_work_sync(&folder->work);
 	debugfs_remove(folder->dir);
 	spin_lock_irqsave(&mid_folders_lock, flags);
-	list_del(&folder->node);
+	list_del_rcu(&folder->node);
 	spin_unlock_irqrestore(&mid_folders_lock, flags);
 	mid_latency_end(&folder->latency);
 }

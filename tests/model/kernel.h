@@ -159,6 +159,8 @@ typedef struct { s64 counter; } atomic64_t;
 #define atomic_read_acquire		atomic_read
 #define atomic_set_release		atomic_set
 #define atomic_fetch_add_relaxed	atomic_fetch_add
+#undef ATOMIC_INIT
+#define ATOMIC_INIT(n)		{ n }
 #define atomic_inc_return(v)		(atomic_fetch_add(1, v) + 1)
 #define atomic_fetch_inc_release(v)	atomic_fetch_add(1, v)
 #define atomic64_read			atomic_read
@@ -266,6 +268,9 @@ void model_free_rcu(void *p);
 #define rcu_dereference_protected(p, c)	(p)
 #define rcu_assign_pointer(p, v)	WRITE_ONCE(p, v)
 #define RCU_INIT_POINTER(p, v)	((p) = (v))
+#define list_add_tail_rcu	list_add_tail
+#define list_del_rcu		list_del
+#define list_for_each_entry_rcu	list_for_each_entry
 #define hlist_add_head_rcu	hlist_add_head
 #define hlist_del_init_rcu	hlist_del_init
 #define hlist_for_each_entry_rcu	hlist_for_each_entry
