@@ -46,7 +46,7 @@
 
 #define MID_MAX_NAME		200	/* with a number it is a file's name */
 #define MID_MAX_WORDS		200	/* of a client for a request */
-#define MID_MAX_WAITERS		128	/* that the file waiters lists */
+#define MID_MAX_WAITERS		64	/* that the file waiters lists */
 
 /**
  * struct mid_folder - what is shown of an atlas or a window
