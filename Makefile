@@ -13,10 +13,11 @@ help:
 	@echo
 	@echo 'Test:'
 	@echo '  make check           all pre-merge checks (4 minutes)'
-	@echo '  make check-deep      slow tests (about an hour): the eight marked *; PARTS="litmus faults" selects'
+	@echo '  make check-deep      slow tests (about two hours): the nine marked *; PARTS="litmus faults" selects'
 	@echo '  make kunit           KUnit tests, loaded as modules'
 	@echo '  make kunit-native    KUnit tests, built into a kernel by kunit.py'
 	@echo '  make stress          concurrency stress test (tasks, softirq, hardirq)'
+	@echo '  make soak          * the same for HOURS=1: full tables, reconnects, jiffies that wrap'
 	@echo '  make litmus        * memory-ordering tests, under the kernel'"'"'s memory model'
 	@echo '  make model         * model checking of all interleavings (user space)'
 	@echo '  make mutants       * mutation tests: seed known bugs, verify that a test catches each'
@@ -63,7 +64,7 @@ $(jobs):
 kunit-native:
 	@scripts/kunit.sh native
 
-stress faults observe lifecycle:
+stress faults observe soak lifecycle:
 	@scripts/guest.sh $@
 
 dkms-install dkms-uninstall:
@@ -98,4 +99,4 @@ clean-cache:
 		rmdir "$$cache" 2>/dev/null || say "$$cache has other files, which stay"'
 
 .PHONY: help headers modules install uninstall dkms-install dkms-uninstall clean clean-cache
-.PHONY: kunit-native stress faults observe lifecycle $(jobs)
+.PHONY: kunit-native stress faults observe soak lifecycle $(jobs)

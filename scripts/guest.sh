@@ -8,6 +8,7 @@
 #	           moment, a connection cut at each byte; FAULTS=signals,cuts takes some
 #	observe    tracepoints, debugfs and midatlas-top; debugfs is read for READ_FOR
 #	           seconds under full load
+#	soak       the calls of the atlas and of the window for HOURS (1; 0.1 is six minutes)
 #	lifecycle  modinfo, insmod and rmmod, a hundred times
 
 . "$(dirname "$0")/lib.sh"
@@ -32,8 +33,15 @@ observe)
 	arguments=("READ_FOR=$seconds")
 	need smbd:samba python3:python3 setpriv:util-linux
 	;;
+soak)
+	hours=${HOURS:-1}
+	seconds=$(awk -v hours="$hours" 'BEGIN { print hours ~ /^[0-9]+(\.[0-9]+)?$/ ? int(hours * 3600) : 0 }')
+	[[ $seconds -ge 10 && $seconds -le 360000 ]] || die "HOURS=$hours is not a number of hours from 0.003 to 100"
+	export LIMIT=${LIMIT:-$((seconds + 300))}
+	arguments=("SECONDS_EACH=$seconds")
+	;;
 lifecycle) need smbd:samba ;;
-*) die "usage: guest.sh stress|faults|observe|lifecycle" ;;
+*) die "usage: guest.sh stress|faults|observe|soak|lifecycle" ;;
 esac
 need insmod:kmod busybox:busybox-static
 kernel=$("$top/scripts/kernel.sh")
@@ -46,7 +54,7 @@ boot "$kernel" "$work" "$test.sh" "${arguments[@]}"
 
 log=$work/console.log
 case $test in
-stress) say "$(sed -n 's/.* mid[a-z]*_stress: \(.* wrong\).*/\1/p' "$log" | paste -sd ';')" ;;
+stress | soak) say "$(sed -n 's/.* mid[a-z]*_stress: \(.* wrong\).*/\1/p' "$log" | paste -sd ';')" ;;
 observe) say "$(sed -n 's/^@ \(.* readings,.*\)/\1/p' "$log")" ;;
 faults)
 	! grep 'smbecho: .* unaccounted [^0]' "$log" >&2 || die "requests are unaccounted for"

@@ -32,13 +32,22 @@
 
 #define MAGIC		0x6d69645f
 #define THREADS_MAX	64
-#define HELD		8	/* requests in flight per thread */
 #define SEEN		16	/* recent MIDs that all threads use */
 #define PER_ATLAS	50000	/* calls per atlas */
+#define MOST_SIZES	4
 
 static unsigned long operations = 1000000;
 module_param(operations, ulong, 0444);
 MODULE_PARM_DESC(operations, "number of calls");
+
+static unsigned int seconds;
+module_param(seconds, uint, 0444);
+MODULE_PARM_DESC(seconds, "how long to run, each atlas for a second, a large one for ten (0: as @operations says)");
+
+static unsigned int mids[MOST_SIZES];
+static unsigned int nr_mids;
+module_param_array(mids, uint, &nr_mids, 0444);
+MODULE_PARM_DESC(mids, "maxima of the atlases, in turn, nearly all of them in use (default: random)");
 
 static unsigned int threads;
 module_param(threads, uint, 0444);
@@ -77,7 +86,7 @@ struct request {
 struct worker {
 	struct task_struct *task;
 	struct rnd_state rnd;
-	struct request *held[HELD];
+	struct request **held;
 	unsigned long done[NR_OPS];
 	struct irq_work irq_work;
 	struct request irq_request;
@@ -93,6 +102,8 @@ static struct {
 	bool emptied;			/* all MIDs are freed before destroy */
 	bool shut;			/* drain is called while workers run */
 	unsigned long quota;		/* calls per worker */
+	unsigned long until;		/* this jiffy, if it runs for @seconds */
+	unsigned int held;		/* requests in flight per worker */
 	atomic_t running;
 	struct completion all_done;
 } round;
@@ -101,6 +112,7 @@ static struct worker *workers;
 static u16 seen[SEEN];
 static atomic_t wrong;
 static atomic_long_t requests;		/* that are allocated */
+static unsigned int high_water;		/* of all atlases */
 
 #define CHECK(ok) do {							\
 	if (!(ok) && atomic_inc_return(&wrong) <= 10)			\
@@ -396,12 +408,12 @@ static void work_on_all(struct worker *w, enum op op)
 static bool work_once(struct worker *w)
 {
 	u32 r = prandom_u32_state(&w->rnd);
-	struct request **held = &w->held[r % HELD];
+	struct request **held = &w->held[(r >> 10) % round.held];
 
-	r = (r >> 8) % 1024;
+	r %= 1024;
 	if (r < 2)
 		interrupt_some_cpu(w);
-	if (r < 8)
+	if (r < 8 && (!nr_mids || !(prandom_u32_state(&w->rnd) % (round.max / 16 + 1))))
 		work_on_all(w, FOR_EACH + prandom_u32_state(&w->rnd) % (STATS - FOR_EACH + 1));
 	else if (r < 128)
 		work_reassociate(w);
@@ -414,18 +426,23 @@ static bool work_once(struct worker *w)
 	return true;
 }
 
+static bool work_goes_on(unsigned long calls)
+{
+	return seconds ? time_before(jiffies, round.until) : calls < round.quota;
+}
+
 static int work(void *data)
 {
 	struct worker *w = data;
 	unsigned long n;
 	unsigned int i;
 
-	for (n = 0; n < round.quota && work_once(w); n++) {
+	for (n = 0; work_goes_on(n) && work_once(w); n++) {
 		if (round.shut && w == workers && n == round.quota / 2)
 			mid_atlas_drain(round.atlas, 0);
 		cond_resched();
 	}
-	for (i = 0; i < HELD; i++) {
+	for (i = 0; i < round.held; i++) {
 		if (w->held[i] && round.emptied)
 			work_end(w, &w->held[i], DISSOCIATE_IF);
 		else if (w->held[i])
@@ -438,16 +455,28 @@ static int work(void *data)
 
 /* Rounds */
 
+/* About half of them are in flight. */
+static unsigned int held_most(unsigned int max)
+{
+	return max(2 * max / threads, 8u);
+}
+
 /* Few MIDs, for contention, or a table that has to grow. */
 static int round_create(struct rnd_state *rnd, unsigned int nr)
 {
 	u32 r = prandom_u32_state(rnd);
 
-	round.max = 1 + r % (nr % 4 ? 4 * threads * HELD : 5000);
-	round.grows = nr % 2;
+	round.held = 8;
+	round.max = 1 + r % (nr % 4 ? 4 * threads * round.held : 5000);
+	if (nr_mids) {
+		round.max = mids[nr % nr_mids];
+		round.held = held_most(round.max);
+	}
+	round.grows = nr_mids ? nr / nr_mids % 2 : nr % 2;
 	round.emptied = nr % 8 < 4;
 	round.shut = nr % 16 >= 12;
 	round.quota = PER_ATLAS / threads;
+	round.until = jiffies + (round.max > 1000 ? 10 : 1) * HZ;
 	round.atlas = mid_atlas_create(KBUILD_MODNAME, round.max,
 				       round.grows ? 0 : round.max, GFP_KERNEL);
 	return PTR_ERR_OR_ZERO(round.atlas);
@@ -500,6 +529,7 @@ static void round_end(void)
 	mid_atlas_stats(round.atlas, &stats);
 	CHECK(stats.associated == stats.dissociated + stats.in_use - stats.abandoned);
 	CHECK(!stats.waiters);
+	high_water = max(high_water, stats.high_water);
 	CHECK(!round.emptied || !stats.in_use);
 	mid_atlas_destroy(round.atlas, request_claimed, NULL);
 	rcu_barrier();
@@ -530,13 +560,16 @@ static unsigned long sum_all(void)
 
 static int stress(void)
 {
+	unsigned long end = jiffies + seconds * HZ;
 	struct rnd_state rnd;
 	unsigned int nr;
 	enum op op;
 	int err;
 
 	prandom_seed_state(&rnd, seed);
-	for (nr = 0; sum_all() < operations && !atomic_read(&wrong); nr++) {
+	for (nr = 0; !atomic_read(&wrong); nr++) {
+		if (seconds ? time_after(jiffies, end) : sum_all() >= operations)
+			break;
 		err = round_create(&rnd, nr);
 		if (err)
 			return err;
@@ -547,37 +580,52 @@ static int stress(void)
 	}
 	for (op = 0; op < NR_OPS; op++)
 		pr_info("%s %lu\n", op_names[op], sum(op));
-	pr_info("%lu operations in %u atlases, %u threads on %u CPUs, %d wrong\n",
-		sum_all(), nr, threads, num_online_cpus(), atomic_read(&wrong));
+	pr_info("%lu operations in %u atlases, up to %u MIDs in use, %u threads on %u CPUs, %d wrong\n",
+		sum_all(), nr, high_water, threads, num_online_cpus(), atomic_read(&wrong));
 	return atomic_read(&wrong) ? -EIO : 0;
 }
 
-static void __init worker_init(struct worker *w, unsigned int nr)
+static int __init worker_init(struct worker *w, unsigned int nr)
 {
+	unsigned int i, most = 0;
+
 	prandom_seed_state(&w->rnd, seed + 2 * nr + 1);
 	prandom_seed_state(&w->irq_rnd, seed + 2 * nr + 2);
 	w->irq_work = IRQ_WORK_INIT_HARD(work_in_irq_work);
 	w->irq_request.magic = MAGIC;
 	w->irq_request.owner = w;
 	kref_init(&w->irq_request.ref);
+	for (i = 0; i < nr_mids; i++)
+		most = max(most, mids[i]);
+	w->held = kvcalloc(held_most(most), sizeof(*w->held), GFP_KERNEL);
+	return w->held ? 0 : -ENOMEM;
 }
 
 static int __init midatlas_stress_init(void)
 {
 	unsigned int i;
-	int err;
+	int err = 0;
 
 	threads = threads ?: 2 * num_online_cpus();
 	if (threads > THREADS_MAX) {
 		pr_err("threads must be at most %u\n", THREADS_MAX);
 		return -EINVAL;
 	}
+	for (i = 0; i < nr_mids; i++) {
+		if (mids[i] && mids[i] <= MID_ATLAS_MAX_MIDS)
+			continue;
+		pr_err("mids must be from 1 to %u\n", MID_ATLAS_MAX_MIDS);
+		return -EINVAL;
+	}
 	workers = kvcalloc(threads, sizeof(*workers), GFP_KERNEL);
 	if (!workers)
 		return -ENOMEM;
+	for (i = 0; i < threads && !err; i++)
+		err = worker_init(&workers[i], i);
+	if (!err)
+		err = stress();
 	for (i = 0; i < threads; i++)
-		worker_init(&workers[i], i);
-	err = stress();
+		kvfree(workers[i].held);
 	kvfree(workers);
 	return err;
 }

@@ -39,6 +39,10 @@ static unsigned long operations = 1000000;
 module_param(operations, ulong, 0444);
 MODULE_PARM_DESC(operations, "number of calls");
 
+static unsigned int seconds;
+module_param(seconds, uint, 0444);
+MODULE_PARM_DESC(seconds, "how long to run, each window for ten seconds, with a reset each second (0: as @operations says)");
+
 static unsigned int threads;
 module_param(threads, uint, 0444);
 MODULE_PARM_DESC(threads, "number of threads (0: two per CPU)");
@@ -83,6 +87,8 @@ static bool grows;		/* its table */
 static struct request *spare;
 static bool shut;			/* drain is called while workers run */
 static unsigned long quota;		/* calls per worker */
+static unsigned long until;		/* this jiffy, if it runs for @seconds */
+static unsigned long next_reset;	/* likewise */
 static atomic_t running;
 static struct completion all_done;
 static struct worker *workers;
@@ -407,9 +413,20 @@ static enum op choose(struct rnd_state *rnd)
 {
 	u32 r = prandom_u32_state(rnd);
 
+	if (seconds && time_after(jiffies, READ_ONCE(next_reset))) {
+		WRITE_ONCE(next_reset, jiffies + HZ);
+		return RESET;
+	}
 	if (r % 64)
 		return r / 64 % 3 ? r / 192 % WAIT : DISSOCIATE;
-	return WAIT + r / 64 % (NR_OPS - WAIT);
+	/* The ids get far between two resets. */
+	r = WAIT + r / 64 % (NR_OPS - WAIT);
+	return seconds && r == RESET ? STATS : r;
+}
+
+static bool work_goes_on(unsigned long calls)
+{
+	return seconds ? time_before(jiffies, until) : calls < quota;
 }
 
 static void work_in_irq_work(struct irq_work *irq_work)
@@ -430,7 +447,7 @@ static int work(void *arg)
 	bool softirq;
 	enum op op;
 
-	for (n = 0; n < quota; n++) {
+	for (n = 0; work_goes_on(n); n++) {
 		op = choose(&w->rnd);
 		softirq = n % 4 == 0 && op != WAIT && op != URGENT;
 		if (softirq)
@@ -524,13 +541,17 @@ static unsigned long sum_all(void)
 
 static int stress(void)
 {
+	unsigned long end = jiffies + seconds * HZ;
 	struct rnd_state rnd;
 	unsigned int nr, op;
 	int err;
 
 	prandom_seed_state(&rnd, seed);
 	quota = PER_WINDOW / threads;
-	for (nr = 0; sum_all() < operations && !atomic_read(&wrong); nr++) {
+	for (nr = 0; !atomic_read(&wrong); nr++) {
+		if (seconds ? time_after(jiffies, end) : sum_all() >= operations)
+			break;
+		until = jiffies + 10 * HZ;
 		/* Few slots and a table that has to grow, or as many as there can be in flight */
 		grows = nr % 2;
 		window = mid_window_create(KBUILD_MODNAME, grows ? 0 : 5000, GFP_KERNEL);
