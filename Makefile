@@ -32,6 +32,7 @@ help:
 	@echo '  make bench MODE=full the same, all sizes and orders (about 15 minutes)'
 	@echo '  make bench HERE=yes  on the running kernel; packs the results into a file (5 minutes)'
 	@echo '  make scale           cache lines that move between 2 to 128 CPUs, simulated (a minute)'
+	@echo '  make large           1,000 connections; 65,535 requests in flight; interrupts off (3 minutes)'
 	@echo
 	@echo 'Build:'
 	@echo '  make modules         modules for the running kernel, or for the one of KDIR=...'
@@ -64,7 +65,7 @@ $(jobs):
 kunit-native:
 	@scripts/kunit.sh native
 
-stress faults observe soak lifecycle:
+stress faults observe soak large lifecycle:
 	@scripts/guest.sh $@
 
 dkms-install dkms-uninstall:
@@ -99,4 +100,4 @@ clean-cache:
 		rmdir "$$cache" 2>/dev/null || say "$$cache has other files, which stay"'
 
 .PHONY: help headers modules install uninstall dkms-install dkms-uninstall clean clean-cache
-.PHONY: kunit-native stress faults observe soak lifecycle $(jobs)
+.PHONY: kunit-native stress faults observe soak large lifecycle $(jobs)

@@ -9,12 +9,14 @@
 #	observe    tracepoints, debugfs and midatlas-top; debugfs is read for READ_FOR
 #	           seconds under full load
 #	soak       the calls of the atlas and of the window for HOURS (1; 0.1 is six minutes)
+#	large      memory and time of 1,000 connections and of one with 65,535 requests, and for how
+#	           long interrupts are off; OUT=DIR receives the results
 #	lifecycle  modinfo, insmod and rmmod, a hundred times
 
 . "$(dirname "$0")/lib.sh"
 
 test=${1:-}
-arguments=()
+arguments=() own=()
 case $test in
 stress)
 	operations=${OPERATIONS:-1000000}
@@ -40,11 +42,16 @@ soak)
 	export LIMIT=${LIMIT:-$((seconds + 300))}
 	arguments=("SECONDS_EACH=$seconds")
 	;;
+large)
+	own=("$top/scripts/kernel/bench.config" "$top/scripts/kernel/uml.patch")
+	out=${OUT:-$cache/large}
+	need python3:python3
+	;;
 lifecycle) need smbd:samba ;;
-*) die "usage: guest.sh stress|faults|observe|soak|lifecycle" ;;
+*) die "usage: guest.sh stress|faults|observe|soak|large|lifecycle" ;;
 esac
 need insmod:kmod busybox:busybox-static
-kernel=$("$top/scripts/kernel.sh")
+kernel=$("$top/scripts/kernel.sh" "${own[@]}")
 workdir "$test"
 build_modules "$kernel"
 cp "$top/tools/midatlas-top" "$work"
@@ -56,6 +63,11 @@ log=$work/console.log
 case $test in
 stress | soak) say "$(sed -n 's/.* mid[a-z]*_stress: \(.* wrong\).*/\1/p' "$log" | paste -sd ';')" ;;
 observe) say "$(sed -n 's/^@ \(.* readings,.*\)/\1/p' "$log")" ;;
+large)
+	mkdir -p "$out"
+	"$top/tests/scale/large.py" "$log" "$out" || die "interrupts are off for too long"
+	say "the tables are in $out"
+	;;
 faults)
 	! grep 'smbecho: .* unaccounted [^0]' "$log" >&2 || die "requests are unaccounted for"
 	sed -n 's/^= \(.*\):\(.*\) \(.*\)$/\1 \2 \3/p' "$log" | tr -d '\r' | tr _ ' ' |
