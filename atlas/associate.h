@@ -130,7 +130,7 @@ static void mid_atlas_count_exhausted(struct mid_atlas *atlas)
 {
 	trace_midatlas_exhausted(atlas);
 	atomic64_inc(&atlas->exhausted);
-	mid_atlas_sample(atlas);
+	mid_atlas_note_full(atlas);
 }
 
 /*

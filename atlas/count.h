@@ -25,23 +25,32 @@ static unsigned int mid_atlas_in_use(struct mid_atlas *atlas)
 	return clamp((long)sum, 0L, (long)READ_ONCE(atlas->online));
 }
 
-/*
- * A counter that all CPUs write would cost more than the high-water mark is worth.
- * It is sampled before the first dissociate of each tick, when an associate meets busy
- * slots or finds no slot, and by stats.  It can miss what comes and goes between.
- */
-static noinline void mid_atlas_sample(struct mid_atlas *atlas)
+/* So many are in use: raises the high-water mark, and says how to find a free slot. */
+static void mid_atlas_note_in_use(struct mid_atlas *atlas, unsigned int in_use)
 {
-	unsigned int in_use;
-	int high;
+	int high = atomic_read(&atlas->high);
 
-	/* First: a CPU that sees it need not read all counts, too. */
-	WRITE_ONCE(atlas->sampled, jiffies);
-	in_use = mid_atlas_in_use(atlas);
-	high = atomic_read(&atlas->high);
 	while ((int)in_use > high && !atomic_try_cmpxchg(&atlas->high, &high, in_use))
 		;
 	mid_find_tune(atlas, in_use);
+}
+
+/* An associate found no slot: all that are in service are in use.  No sum is needed. */
+static void mid_atlas_note_full(struct mid_atlas *atlas)
+{
+	mid_atlas_note_in_use(atlas, READ_ONCE(atlas->online));
+}
+
+/*
+ * A counter that all CPUs write would cost more than the high-water mark is worth.
+ * It is sampled before the first dissociate of each tick, when an associate meets busy
+ * slots, and by stats.  It can miss what comes and goes between.
+ */
+static noinline void mid_atlas_sample(struct mid_atlas *atlas)
+{
+	/* First: a CPU that sees it need not read all counts, too. */
+	WRITE_ONCE(atlas->sampled, jiffies);
+	mid_atlas_note_in_use(atlas, mid_atlas_in_use(atlas));
 }
 
 static __always_inline bool mid_atlas_sample_is_due(const struct mid_atlas *atlas)
