@@ -480,6 +480,66 @@ static void only_a_name_in_use_gets_a_number(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, has_folder("kunit-1"));
 }
 
+/* Both sides create an atlas with the same name at once.  The search takes time. */
+struct name_race {
+	atomic_t arrivals;
+	struct mid_atlas *atlas[2];
+	struct mid_atlas *others[500];
+};
+
+static void run_name_race(void *arg, int side)
+{
+	struct name_race *r = arg;
+
+	meet(&r->arrivals);
+	r->atlas[side] = mid_atlas_create("kunit-race", 4, 4, GFP_KERNEL);
+}
+
+/* Whether the folder "kunit-race-N" is made in time, for an N after *@last, which becomes N */
+static bool has_next_number(unsigned int *last)
+{
+	struct dentry *top = debugfs_lookup("midatlas", NULL), *dir = NULL;
+	unsigned long end = jiffies + 5 * HZ;
+	unsigned int n = *last;
+	char name[32];
+
+	while (!dir && time_before(jiffies, end)) {
+		snprintf(name, sizeof(name), "kunit-race-%u", ++n);
+		dir = debugfs_lookup(name, top);
+		if (n == *last + 100000) {
+			n = *last;
+			msleep(20);
+		}
+	}
+	*last = n;
+	dput(dir);
+	dput(top);
+	return dir;
+}
+
+/* The search for a name that is not in use has no lock: another folder may get it meanwhile. */
+static void racing_creates_get_different_names(struct kunit *test)
+{
+	struct name_race *r = kunit_kzalloc(test, sizeof(*r), GFP_KERNEL);
+	unsigned int round, i, last = 0;
+	bool different = true;
+
+	KUNIT_ASSERT_NOT_NULL(test, r);
+	needs_folders(test);
+	race_init(test);
+	for (i = 0; i < ARRAY_SIZE(r->others); i++)
+		r->others[i] = mid_atlas_create("kunit-other", 4, 4, GFP_KERNEL);
+	for (round = 0; round < 20 && different; round++) {
+		race(test, run_name_race, r);
+		different = has_folder("kunit-race") && has_next_number(&last);
+		mid_atlas_destroy(r->atlas[0], NULL, NULL);
+		mid_atlas_destroy(r->atlas[1], NULL, NULL);
+	}
+	for (i = 0; i < ARRAY_SIZE(r->others); i++)
+		mid_atlas_destroy(r->others[i], NULL, NULL);
+	KUNIT_EXPECT_TRUE(test, different);
+}
+
 static struct kunit_case regress_cases[] = {
 	KUNIT_CASE(set_max_takes_linear_time_for_abandoned_mids),
 	KUNIT_CASE(full_quarantine_frees_the_mid_that_was_abandoned_first),
@@ -490,6 +550,7 @@ static struct kunit_case regress_cases[] = {
 	KUNIT_CASE(name_with_a_slash_has_a_folder),
 	KUNIT_CASE(name_of_dots_has_a_folder),
 	KUNIT_CASE(only_a_name_in_use_gets_a_number),
+	KUNIT_CASE(racing_creates_get_different_names),
 	{}
 };
 
