@@ -17,7 +17,7 @@ COLOURS = {"midatlas": "#c00000", "midwindow": "#08306b", "midwindow_reserve": "
 TITLES = {"st": "Each CPU associates, maps and dissociates",
           "pc": "All CPUs but one associate, one maps and dissociates",
           "sat": "The same, and the CPUs that associate always wait for an id"}
-LEAST = 0.001	# what is less is not plotted
+LEAST = 0.0001	# what is less is neither plotted nor listed
 SHOWN = 64	# the CPUs of the table of lines
 
 
@@ -60,7 +60,7 @@ def lines(counts):
     for pattern, tables in counts.items():
         for title, of_table in tables.items():
             rows = [(value, name) for name, value in of_table[SHOWN].items()
-                    if name not in ("all", "ns") and value >= LEAST / 10]
+                    if name not in ("all", "ns") and value >= LEAST]
             yield from ([pattern, title, name, short(value)]
                         for value, name in sorted(rows, reverse=True))
 
@@ -83,6 +83,7 @@ set terminal svg size 900,520 noenhanced font 'sans,12' background 'white'
 set output '{out}'
 set title '{title}'
 set logscale xy
+set xrange [1.7:150]
 set xtics ({', '.join(str(cpus) for cpus in counts)})
 set format y '%g'
 set grid ytics lc rgb '#dddddd'
