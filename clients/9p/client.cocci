@@ -142,7 +142,7 @@ identifier type;
  ...+>
  }
 
-// What zc_request() has sent has ended when it returns.
+// What zc_request() has sent has ended when it returns, or was let go of.
 @zc_rpc@
 identifier c, req, err;
 @@

@@ -4,10 +4,12 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/rcupdate.h>
 #include <linux/sched/signal.h>
 #include <linux/seq_file.h>
+#include <linux/uio.h>
 #include <linux/unaligned.h>
 #include <linux/workqueue.h>
 #include <net/9p/9p.h>
@@ -129,6 +131,12 @@ static void p9_clunk_later(struct p9_client *c, struct p9_fid *fid)
 	spin_unlock_irqrestore(&c->lock, flags);
 }
 
+/* Whether a request that could not be sent is sent later */
+static bool p9_is_for_later(int err)
+{
+	return err == -ENOSPC || err == -ENOMEM;
+}
+
 /* Any context */
 static void p9_tidy(struct p9_client *c)
 {
@@ -155,21 +163,21 @@ static void p9_tidy_work(struct work_struct *work)
 	WRITE_ONCE(c->starved, true);
 	/* Pairs with p9_client_cb(). */
 	smp_mb();
-	while (err != -ENOSPC && (req = p9_next_unflushed(c))) {
+	while (!p9_is_for_later(err) && (req = p9_next_unflushed(c))) {
 		if (!(atomic_read(&req->flags) & P9_REQ_ENDED))
 			err = p9_send_flush(c, req);
-		if (err == -ENOSPC)
+		if (p9_is_for_later(err))
 			p9_flush_later(c, req);
 		p9_req_put(c, req);
 	}
-	while (err != -ENOSPC && (fid = p9_next_unclunked(c))) {
+	while (!p9_is_for_later(err) && (fid = p9_next_unclunked(c))) {
 		err = p9_send_clunk(c, fid);
-		if (err == -ENOSPC)
+		if (p9_is_for_later(err))
 			p9_clunk_later(c, fid);
 		else if (err)
 			p9_fid_destroy(fid);
 	}
-	if (err != -ENOSPC)
+	if (!p9_is_for_later(err))
 		WRITE_ONCE(c->starved, false);
 }
 
@@ -240,21 +248,17 @@ int p9_client_clunk(struct p9_fid *fid)
 }
 EXPORT_SYMBOL(p9_client_clunk);
 
-/**
- * p9_client_flush - tell the server that a request is not wanted any more
- * @c: the connection
- * @oldreq: the request, which stays in flight
- *
+/*
+ * Tells the server that a request is not wanted any more.  The request stays in flight.
  * Nobody waits for the Rflush.  When it comes it ends @oldreq, unless a reply has done so.
  */
-void p9_client_flush(struct p9_client *c, struct p9_req_t *oldreq)
+static void p9_client_flush(struct p9_client *c, struct p9_req_t *oldreq)
 {
-	if (oldreq->tc.tag == P9_NOTAG || p9_send_flush(c, oldreq) != -ENOSPC)
+	if (oldreq->tc.tag == P9_NOTAG || !p9_is_for_later(p9_send_flush(c, oldreq)))
 		return;
 	p9_flush_later(c, oldreq);
 	p9_tidy(c);
 }
-EXPORT_SYMBOL(p9_client_flush);
 
 /**
  * p9_tags_create - create the atlas of a new connection
@@ -308,6 +312,8 @@ int p9_tag_take(struct p9_client *c, struct p9_req_t *req, int8_t type)
 	req->flushes = NULL;
 	req->fid = NULL;
 	req->fid_nr = P9_NOFID;
+	req->kept_pages = NULL;
+	req->kept_rdir = NULL;
 	req->pid = task_pid_nr(current);
 	atomic_set(&req->flags, 0);
 	/* Pairs with p9_req_get_live(), which may have found an earlier use of the memory. */
@@ -569,17 +575,12 @@ static struct p9_fid *p9_req_fid(struct p9_client *c, struct p9_req_t *req)
 	return fid;
 }
 
-/**
- * p9_req_let_go - leave a request to its reply, because its task was killed
- * @c: the connection
- * @req: the request, to which the caller has a reference of its own
- *
- * The request keeps its fid until it ends.  If its late reply says that a fid came into
- * being, that is clunked.
- *
- * Return: false if the request has ended already.
+/*
+ * Leaves a request to its reply, because its task was killed.  The request keeps its fid
+ * until it ends.  If its late reply says that a fid came into being, that is clunked.
+ * False if the request has ended already.
  */
-bool p9_req_let_go(struct p9_client *c, struct p9_req_t *req)
+static bool p9_req_let_go(struct p9_client *c, struct p9_req_t *req)
 {
 	if (!c->trans_mod->cancel(c, req))
 		return false;
@@ -593,6 +594,143 @@ bool p9_req_let_go(struct p9_client *c, struct p9_req_t *req)
 		p9_client_flush(c, req);
 	return true;
 }
+
+/* Whether another process uses the memory of this one.  A reader of /proc counts as a user, too. */
+static bool p9_mm_is_shared(void)
+{
+	struct task_struct *process, *thread;
+	struct mm_struct *mm = current->mm;
+	bool shared = false;
+
+	if (atomic_read(&mm->mm_users) <= get_nr_threads(current))
+		return false;
+	rcu_read_lock();
+	for_each_process_thread(process, thread)
+		shared |= READ_ONCE(thread->mm) == mm && !same_thread_group(thread, current);
+	rcu_read_unlock();
+	return shared;
+}
+
+/*
+ * Whether nobody looks at these pages after the task has been killed: they are anonymous
+ * memory of its process only.  A page of the page cache is in use again at once:
+ *
+ *	T1: read, killed	T2			T3: device
+ *
+ *	netfs unlocks the folio
+ *				fills the folio again,
+ *				writes to it
+ *							late reply: overwrites it
+ *
+ * And netfs does not let the folio be taken out of the page cache: when it ends the read,
+ * netfs_bulk_drop_ra_refs() puts the references of what it finds there.
+ */
+static bool p9_pages_die(struct page **pages, int nr)
+{
+	int i;
+
+	if (!current->mm || !fatal_signal_pending(current) || p9_mm_is_shared())
+		return false;
+	for (i = 0; i < nr; i++)
+		if (!PageAnon(pages[i]))
+			return false;
+	return true;
+}
+
+/*
+ * Whether a killed task may leave the memory of its request to the device.  If not, the memory
+ * is of the page cache, shared, or of an extended attribute.
+ */
+static bool p9_may_leave(struct p9_req_t *req, const struct iov_iter *iter, struct page **pages,
+			 int nr)
+{
+	if (iov_iter_is_kvec(iter))
+		return req->tc.id == P9_TREADDIR;
+	if (iov_iter_is_folioq(iter))
+		return false;
+	return iov_iter_rw(iter) == WRITE || p9_pages_die(pages, nr);
+}
+
+/* The buffer of a directory belongs to its fid, and its pages have no references. */
+static void *p9_take_rdir(struct p9_client *c, struct p9_req_t *req)
+{
+	struct p9_fid *fid = p9_req_fid(c, req);
+	void *rdir;
+
+	if (!fid)
+		return NULL;
+	rdir = fid->rdir;
+	fid->rdir = NULL;
+	p9_fid_drop(fid);
+	return rdir;
+}
+
+static bool p9_zc_has_ended(struct p9_req_t *req)
+{
+	/* Pairs with the end of the request in the transport: its memory is not in use. */
+	return READ_ONCE(req->status) >= REQ_STATUS_RCVD && !smp_load_acquire(&req->in_ring);
+}
+
+/**
+ * p9_zc_wait - wait for the end of a request, while a device uses its memory
+ * @c: the connection
+ * @req: the request, which was sent
+ * @ring_lock: protects @req->in_ring
+ * @iter: describes the memory
+ * @pages: the pages of the memory, in an array that the caller has allocated
+ * @nr: their number
+ *
+ * Return: 0 if the device has returned the memory; %-ERESTARTSYS if the task was killed and
+ * the request has the memory: the transport calls p9_req_unkeep() when the device returns it.
+ */
+int p9_zc_wait(struct p9_client *c, struct p9_req_t *req, spinlock_t *ring_lock,
+	       const struct iov_iter *iter, struct page **pages, int nr)
+{
+	bool may, kept;
+
+	if (!io_wait_event_killable(req->wq, p9_zc_has_ended(req)))
+		return 0;
+	may = p9_may_leave(req, iter, pages, nr);
+	spin_lock_irq(ring_lock);
+	kept = may && req->in_ring;
+	if (kept && iov_iter_is_kvec(iter)) {
+		nr = 0;
+		req->kept_rdir = p9_take_rdir(c, req);
+		kept = req->kept_rdir;
+	}
+	if (kept) {
+		req->nr_kept = nr;
+		req->kept_pages = pages;
+	}
+	spin_unlock_irq(ring_lock);
+	if (kept) {
+		p9_req_let_go(c, req);
+		return -ERESTARTSYS;
+	}
+	p9_client_flush(c, req);
+	wait_event(req->wq, p9_zc_has_ended(req));
+	return 0;
+}
+EXPORT_SYMBOL(p9_zc_wait);
+
+/**
+ * p9_req_unkeep - free what a killed task has left to a request
+ * @req: the request
+ *
+ * Context: Any context, with the lock of the ring.
+ */
+void p9_req_unkeep(struct p9_req_t *req)
+{
+	unsigned int i;
+
+	for (i = 0; i < req->nr_kept; i++)
+		put_page(req->kept_pages[i]);
+	kvfree_atomic(req->kept_pages);
+	kvfree_atomic(req->kept_rdir);
+	req->kept_pages = NULL;
+	req->kept_rdir = NULL;
+}
+EXPORT_SYMBOL(p9_req_unkeep);
 
 /**
  * p9_req_result - let go of a request if its task was killed, else say how it ended

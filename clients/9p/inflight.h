@@ -20,9 +20,11 @@
 #include <linux/stdarg.h>
 #include <linux/types.h>
 
+struct iov_iter;
 struct p9_client;
 struct p9_fid;
 struct p9_req_t;
+struct page;
 
 /* The fewest tags of a connection: one is for Tflush. */
 #define P9_MIN_TAGS	2
@@ -41,9 +43,10 @@ bool p9_req_advance(struct p9_req_t *req, int status);
 bool p9_req_claim(struct p9_client *c, struct p9_req_t *req);
 void p9_req_end(struct p9_client *c, struct p9_req_t *req, int status, int err);
 int p9_req_result(struct p9_client *c, struct p9_req_t *req, int err);
-bool p9_req_let_go(struct p9_client *c, struct p9_req_t *req);
+int p9_zc_wait(struct p9_client *c, struct p9_req_t *req, spinlock_t *ring_lock,
+	       const struct iov_iter *iter, struct page **pages, int nr);
+void p9_req_unkeep(struct p9_req_t *req);
 
-void p9_client_flush(struct p9_client *c, struct p9_req_t *oldreq);
 void p9_fid_drop(struct p9_fid *fid);
 
 /* Of client.c */

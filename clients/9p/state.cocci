@@ -17,6 +17,9 @@
 +struct p9_fid *fid;	/* what nobody waits for keeps its fid */
 +atomic_t flags;
 +bool in_ring;	/* virtio: the device has its buffers */
++struct page **kept_pages;	/* virtio: what the device uses and a killed task has left */
++unsigned int nr_kept;
++void *kept_rdir;
 +u32 fid_nr;
 +pid_t pid;
  };

@@ -43,6 +43,11 @@ expression chan, req, len;
 -	p9_client_cb(chan->client, req, REQ_STATUS_RCVD);
 -}
 +chan->in_ring--;
++if (req->kept_pages) {
++	atomic_sub(req->nr_kept, &vp_pinned);
++	wake_up(&vp_wq);
++	p9_req_unkeep(req);
++}
 +smp_store_release(&req->in_ring, false);
 +if (len && chan->client && p9_req_claim(chan->client, req)) {
 +	req->rc.size = len;
@@ -92,15 +97,16 @@ expression err, chan, sgs, n, m, req, gfp;
  	...
  }
 
-// A killed task waits until the device has given back its pages.
+// A killed task leaves its pages to the request, or waits until the device has given them back.
 @virtio_zc_wait@
 expression err, req, E;
+symbol client, chan, uidata, uodata, in_pages, out_pages, in_nr_pages, out_nr_pages;
 @@
 -err = io_wait_event_killable(req->wq, E);
-+if (io_wait_event_killable(req->wq, E))
-+	p9_client_flush(client, req);
-+wait_event(req->wq, READ_ONCE(req->status) >= REQ_STATUS_RCVD && !smp_load_acquire(&req->in_ring));
-+err = 0;
++err = p9_zc_wait(client, req, &chan->lock, uidata ?: uodata, in_pages ?: out_pages,
++		  in_nr_pages + out_nr_pages);
++if (err)
++	return err;
 
 @virtio_zc_unsent@
 expression client, req;
