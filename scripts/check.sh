@@ -75,7 +75,7 @@ kernel_doc() {
 		xargs -0 python3 "$tree/scripts/kernel-doc" -none -Wall -Werror
 }
 
-shell_scripts() { shellcheck -x -P SCRIPTDIR scripts/*.sh tests/guest/*.sh clients/*/*.sh packaging/*.sh debian/tests/{client,tools} .ci/run; }
+shell_scripts() { shellcheck -x -P SCRIPTDIR scripts/*.sh tests/guest/*.sh clients/*/*.sh tests/9p/*.sh packaging/*.sh debian/tests/{client,tools} .ci/run; }
 
 check_source() {
 	local headers=linux-headers-amd64 build

@@ -7,7 +7,8 @@
 #
 # KERNEL is a directory that kernel.sh has built, or one with the files "vmlinuz" and
 # "initrd". If it has a file "arch", that is the emulated architecture, and the initrd is
-# the whole root filesystem. The directory $SHARE is a second 9p mount, "share", writable.
+# the whole root filesystem. The directory $SHARE is a second 9p mount, "share", writable, and
+# a third, "slow", which reads and writes 4 KiB in ten seconds.
 # With $ROOT, a directory with KERNEL and DIR in it, that is the root filesystem.
 #
 # With $MONITOR, QEMU's monitor reads the pipe DIR/monitor.in and writes DIR/monitor.out.
@@ -30,7 +31,10 @@ case $(cat "$kernel/arch" 2>/dev/null || echo x86_64) in
 x86_64)
 	need qemu-system-x86_64:qemu-system-x86
 	args+=(-virtfs "local,path=${ROOT:-/},mount_tag=root,security_model=none,readonly=on,multidevs=remap")
-	[ -z "${SHARE:-}" ] || args+=(-virtfs "local,path=$SHARE,mount_tag=share,security_model=none")
+	# shellcheck disable=SC2054 # commas of QEMU's
+	[ -z "${SHARE:-}" ] || args+=(-virtfs "local,path=$SHARE,mount_tag=share,security_model=none"
+		-fsdev "local,id=slow,path=$SHARE,security_model=none,throttling.bps-total=400"
+		-device virtio-9p-pci,fsdev=slow,mount_tag=slow)
 	qemu=(qemu-system-x86_64 -cpu max)
 	;;
 i386)

@@ -16,5 +16,11 @@ for each in $(echo "$VARIANTS" | tr : ' '); do
 		tell "$each, $test"
 	done
 	unuse
+	use "$each" hooks
+	for test in window flush_fails; do
+		$test
+		tell "$each, $test"
+	done
+	unuse
 done
 finish

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-# shellcheck shell=sh disable=SC2034,SC2086
+# shellcheck shell=sh disable=SC2034,SC2086,SC2154
 #
 # Functions of the 9p guest scripts. They need lib.sh, which is sourced last.
 
@@ -7,12 +7,12 @@
 
 here=${0%/*}
 
-# use VARIANT: loads the variant
+# use VARIANT [hooks]: loads the variant, or its build with the hooks of tests/9p
 use() {
-	variant=$1 tainted=$(taints)
+	variant=$1 hooks=${2:+$2:} tainted=$(taints)
 	tell "variant $variant"
-	for module in 9pnet 9pnet_fd 9p; do
-		load "./$variant/$module.ko" || fail "the $variant $module.ko does not load"
+	for module in 9pnet 9pnet_${transport:-fd} 9p; do
+		load "./$variant${2:+-$2}/$module.ko" || fail "the $variant $module.ko does not load"
 	done
 	[ "$variant" = stock ] || grep -q '^midatlas .*9pnet' /proc/modules || fail "9pnet does not use midatlas"
 }
@@ -20,14 +20,14 @@ use() {
 # Unloads the variant. The converted one reports whether all tags came back.
 unuse() {
 	tries=100
-	until rmmod 9p 9pnet_fd 9pnet 2>/dev/null || ! grep -q '^9pnet ' /proc/modules; do
+	until rmmod 9p 9pnet_${transport:-fd} 9pnet 2>/dev/null || ! grep -q '^9pnet ' /proc/modules; do
 		tries=$((tries - 1))
 		[ $tries -gt 0 ] || fail "9p does not unload: $(grep ^9p /proc/modules | tr '\n' ';')"
 		sleep 0.1
 	done
 	[ "$variant" = stock ] || account
-	result new_taints $(($(taints) - tainted))
-	result leaks "$(leaks)"
+	result "${hooks}new_taints" $(($(taints) - tainted))
+	result "${hooks}leaks" "$(leaks)"
 }
 
 # Sums up the reports of the connections that have ended since the last call
@@ -36,9 +36,9 @@ account() {
 		awk '{ out += $1; back += $2; left += $3; strays += $4 }
 			END { print out + 0, back + 0, left + 0, strays + 0 }' >/tmp/accounts
 	read -r out back left strays </tmp/accounts
-	result handed_out "$out"
-	result strays "$strays"
-	result unaccounted $((out - back + left))
+	result "${hooks}handed_out" "$out"
+	result "${hooks}strays" "$strays"
+	result "${hooks}unaccounted" $((out - back + left))
 }
 
 # start_server FAULT...: the server of the tests
@@ -96,6 +96,19 @@ alive() {
 # all_ended PID...
 all_ended() { [ "$(alive "$@")" = 0 ]; }
 
+# kill_all NAME [TENTHS]: kills $pids, and says how many are left after three seconds
+kill_all() {
+	{
+		total=$(alive $pids)
+		kill -9 $pids 2>/dev/null
+		await ${2:-30} all_ended $pids
+		result "$1:left" "$(alive $pids)/$total"
+	}
+}
+
+# hook NAME NUMBER: see tests/9p/hooks.h
+hook() { echo "$2" >"/sys/module/9pnet/parameters/$1"; }
+
 # unmount NAME: also a mount that is in use
 unmount() {
 	umount $mnt 2>/dev/null || { sleep 1; umount $mnt; } || { result "$1:umount" failed; umount -l $mnt; }
@@ -111,6 +124,11 @@ start_diod() {
 	diod --foreground --no-auth --no-userdb --listen=127.0.0.1:564 --export=$export --config-file=/dev/null --nwthreads=16 >/tmp/diod.log 2>&1 &
 	diod=$!
 	await 100 grep -q ':0234 [0-9A-F:]* 0A ' /proc/net/tcp || fail "diod does not listen: $(cat /tmp/diod.log)"
+}
+
+# mount_share OPTION [TAG]: from QEMU
+mount_share() {
+	mount -t 9p "${2:-share}" $mnt -o "trans=virtio,version=9p2000.L,msize=262144,$1" || fail "no mount"
 }
 
 mount_diod() { mount_9p 564 $export "$1"; }

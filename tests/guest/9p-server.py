@@ -5,10 +5,12 @@
 The root has the file "data", in which each block of 4 KiB holds its own number, and "never",
 of which no read is answered. Other names exist, too, but for those that begin with "no" or
 "slowcreate". What begins with "slowwalk", "slowopen" or "slowcreate" is walked to, opened or
-created after half a second. Writes are discarded.
+created after half a second. A walk to "strayN" brings a reply with the tag N first. Writes are
+discarded.
 
     twice   each reply to a read, and each list of attributes, is sent twice
-    late    a flushed read gets its Rflush at once, and 50 ms later its data
+    late    a flushed read gets its Rflush at once, and its data 50 ms later, or as soon as another
+            read has its tag
     type    before the reply to a read comes one of another type
     honour  a flushed request is answered before its Rflush
     cut=N   the connection ends N bytes after "cut" was walked to
@@ -64,6 +66,7 @@ class Connection:
         self.created = set()
         self.pending = {}       # tag -> the reply that is to come, or None
         self.silenced = []
+        self.late = {}          # tag -> the data of a read that was flushed
         self.timers = []
         self.left = None
 
@@ -169,9 +172,15 @@ class Connection:
                 done()
                 self.send(kind, old, body)
             elif "late" in faults and kind == TREAD + 1:
-                counts["extra"] += 1
-                self.later(0.05, self.send, kind, old, body)
+                self.late[old] = body
+                self.later(0.05, self.send_late, old)
         self.reply(TFLUSH + 1, tag)
+
+    def send_late(self, tag):
+        body = self.late.pop(tag, None)
+        if body is not None:
+            counts["extra"] += 1
+            self.send(TREAD + 1, tag, body)
 
     def walk(self, tag, body):
         counts["walks"] += 1
@@ -186,6 +195,8 @@ class Connection:
         name = b"" if names[-1:] == [b".."] else (names or [self.fids[fid]])[-1]
         if name == b"cut":
             self.left = int(faults["cut"])
+        if name.startswith(b"stray"):
+            self.raw(struct.pack("<IBHI", 11, TSTATFS + 1, int(name[5:]), 0))
         if name.startswith(b"no") or name.startswith(b"slowcreate") and name not in self.created:
             return self.error(tag, ENOENT)
         return self.slowly(name.startswith(b"slowwalk"), tag, lambda: self.fids.__setitem__(new, name), TWALK + 1,
@@ -224,6 +235,7 @@ class Connection:
                                qid(new) + bytes(4))
         if kind == TREAD:
             counts["reads"] += 1
+            self.send_late(tag)
             _, offset, count = struct.unpack("<IQI", body)
             data = blocks(offset, count)
             data = struct.pack("<I", len(data)) + data

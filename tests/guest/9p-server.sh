@@ -18,16 +18,6 @@ load_on() {
 
 have_opened() { [ "$(cat /tmp/load.* | grep -c open)" -ge "$1" ]; }
 
-# kill_all NAME: kills $pids, and says how many are left after three seconds
-kill_all() {
-	{
-		total=$(alive $pids)
-		kill -9 $pids 2>/dev/null
-		await 30 all_ended $pids
-		result "$1:left" "$(alive $pids)/$total"
-	}
-}
-
 # resume NAME: the server speaks again, and the mount must work
 resume() {
 	kill -USR2 $server
@@ -154,7 +144,8 @@ cuts() {
 		kill $server
 		wait $server 2>/dev/null
 	done
-	result cut:errors "$(sort /tmp/cuts | uniq -c | sed 's/^ *//' | tr '\n' ',' | tr ' ' _)"
+	result cut:errors "$(sed 's/Bad address/EFAULT/; s/Connection reset by peer/ECONNRESET/' /tmp/cuts |
+		sort | uniq -c | sed 's/^ *//' | tr ' ' _ | paste -sd ,)"
 	rm -f /tmp/cuts
 }
 
@@ -185,6 +176,39 @@ undone() {
 	done
 	unmount undo
 	stop_server "undo${1:+_$1}"
+}
+
+# A task stops for four seconds after it has got its tag. Meanwhile a reply with this tag comes.
+# How long another task waits for its reply.
+window() {
+	start_server
+	mount_9p || fail "no mount"
+	hook statfs_pause 4000
+	stat -f $mnt >/dev/null 2>&1 &
+	pids=$!
+	sleep 0.3
+	tag=0
+	[ "$variant" = stock ] || tag=$(($(grep -ho '^0x[0-9a-f]*' /sys/kernel/debug/midatlas/9p-*/inflight)))
+	start=$(cut -d ' ' -f 1 /proc/uptime)
+	ls "$mnt/stray$tag" >/dev/null 2>&1
+	result window:ms "$(echo "$start $(cut -d ' ' -f 1 /proc/uptime)" | awk '{ printf "%d", ($2 - $1) * 1000 }')"
+	wait $pids
+	hook statfs_pause 0
+	unmount window
+	stop_server window
+}
+
+# A reader is killed while there is no memory for its Tflush.
+flush_fails() {
+	start_server
+	mount_9p || fail "no mount"
+	load_on never 1
+	hook fail_flush 1
+	kill_all flush_fails
+	sleep 1
+	result flush_fails:pending "$(server_says pending)"
+	unmount flush_fails
+	stop_server flush_fails
 }
 
 # Of three tags one is for Tflush: two of eight reads are in flight. All are killed, and
