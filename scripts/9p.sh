@@ -31,6 +31,7 @@ must() {
 
 	seen=$(value converted "$1")
 	test "${seen%%/*}" "$2" "$3" 2>/dev/null || fault "$1 is ${seen:-missing}, must be $2 $3"
+	[ "$seen" != 0/0 ] || fault "$1: no process was there to be killed"
 }
 
 # must_be_none KEY...
