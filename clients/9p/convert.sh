@@ -6,6 +6,8 @@
 #
 # DIR is created only if every rule of the semantic patches has matched and nothing of
 # the old tags is left. Otherwise the patches are not for this version.
+#
+# convert.sh TREE DIR PATCH...: applies only these patches
 
 . "$(dirname "$0")/../../scripts/lib.sh"
 here=$top/clients/9p
@@ -27,16 +29,27 @@ NOSTDINC_FLAGS := -nostdinc -I$(KBUILD_EXTMOD)/include
 obj-m += net/9p/ fs/9p/
 END
 
-if [ "${3:-}" != stock ]; then
-	(
-		cd "$dir.partial"
-		apply state net/9p/client.c include/net/9p/client.h
-		apply option net/9p/client.c fs/9p/v9fs.c include/net/9p/client.h
-		apply client net/9p/client.c
-		apply trans_fd net/9p/trans_fd.c
-		apply trans_virtio net/9p/trans_virtio.c
-		apply trans_others net/9p/trans_{xen,rdma,usbg}.c
-	)
+# files_of PATCH
+files_of() {
+	case $1 in
+	state) echo net/9p/client.c include/net/9p/client.h ;;
+	option) echo net/9p/client.c fs/9p/v9fs.c include/net/9p/client.h ;;
+	trans_others) echo net/9p/trans_{xen,rdma,usbg}.c ;;
+	style.sed) echo include/net/9p/client.h net/9p/{client,trans_fd,trans_virtio,trans_rdma}.c ;;
+	*) echo "net/9p/$1.c" ;;
+	esac
+}
+
+case ${3:-} in
+'') patches=(state option client trans_fd trans_virtio trans_others style.sed) ;;
+stock) patches=() ;;
+*) patches=("${@:3}") ;;
+esac
+for patch in "${patches[@]}"; do
+	read -ra files < <(files_of "$patch")
+	(cd "$dir.partial" && apply "$patch" "${files[@]}")
+done
+if [ -z "${3:-}" ]; then
 	! grep -rnE "\<($old)\>" "$dir.partial" >&2 || refuse "the old tags are still there"
 	cp "$here/inflight.c" "$dir.partial/net/9p/"
 	cp "$here/inflight.h" "$dir.partial/include/net/9p/"

@@ -50,7 +50,7 @@ void p9_req_unkeep(struct p9_req_t *req);
 void p9_fid_drop(struct p9_fid *fid);
 
 /* Of client.c */
-struct p9_req_t *p9_client_prepare_req(struct p9_client *c, int8_t type, uint t_size, uint r_size,
+struct p9_req_t *p9_client_prepare_req(struct p9_client *c, s8 type, uint t_size, uint r_size,
 				       const char *fmt, va_list ap);
 int p9_check_errors(struct p9_client *c, struct p9_req_t *req);
 void p9_fid_destroy(struct p9_fid *fid);

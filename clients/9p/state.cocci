@@ -13,11 +13,11 @@
  struct p9_req_t {
  ...
  struct list_head req_list;
-+struct p9_req_t *flushes;	/* of a Tflush: what it ends */
-+struct p9_fid *fid;	/* what nobody waits for keeps its fid */
++struct p9_req_t *flushes;
++struct p9_fid *fid;
 +atomic_t flags;
-+bool in_ring;	/* virtio: the device has its buffers */
-+struct page **kept_pages;	/* virtio: what the device uses and a killed task has left */
++bool in_ring;
++struct page **kept_pages;
 +unsigned int nr_kept;
 +void *kept_rdir;
 +u32 fid_nr;
@@ -30,13 +30,13 @@
  ...
 -struct idr reqs;
 +struct mid_atlas *tags;
-+struct p9_req_t *version;	/* the Tversion in flight */
++struct p9_req_t *version;
 +unsigned int max_tags;
 +atomic_long_t strays;
-+struct hlist_head unclunked;	/* fids, under @lock */
-+struct list_head unflushed;	/* requests, under @lock */
++struct hlist_head unclunked;
++struct list_head unflushed;
 +struct work_struct tidy_work;
-+bool starved;	/* @tidy_work needs a tag */
++bool starved;
  ...
  };
 
@@ -45,7 +45,7 @@
  struct p9_fid {
  ...
  void *rdir;
-+bool gone;	/* the server does not have it (yet, or any more) */
++bool gone;
  ...
  };
 

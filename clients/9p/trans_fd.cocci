@@ -8,7 +8,7 @@
  struct p9_conn {
  ...
 -struct list_head req_list;
-+u32 skip;	/* what is left of a stray reply */
++u32 skip;
 +char skipped[PAGE_SIZE];
  struct list_head unsent_req_list;
  ...
@@ -31,7 +31,7 @@ declarer name LIST_HEAD;
 -LIST_HEAD(cancel_list);
  p9_debug(...);
 +if (err >= 0)
-+	err = -ECONNRESET;	/* end of file */
++	err = -ECONNRESET; /* end of file */
  ...
 -list_for_each_entry_safe(req, rtmp, &m->req_list, req_list) { ... }
  list_for_each_entry_safe(req, rtmp, &m->unsent_req_list, req_list) {
@@ -181,7 +181,7 @@ identifier client, req, m, ret;
  }
  spin_unlock(&m->req_lock);
 +if (!ret) {
-+	p9_req_put(client, req);	/* of the list */
++	p9_req_put(client, req); /* of the list */
 +	p9_req_end(client, req, REQ_STATUS_FLSHD, -ERESTARTSYS);
 +}
  return ret;

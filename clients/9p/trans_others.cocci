@@ -57,7 +57,7 @@ symbol c, err_out;
 +req = p9_tag_claim(client, tag, c->rc.id);
 +if (!req) {
 +	if (!post_recv(client, c))
-+		return;	/* a stray: its buffer is for the next reply */
++		return; /* a stray: its buffer is for the next reply */
 +	goto err_out;
 +}
  ...+>

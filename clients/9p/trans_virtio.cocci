@@ -7,7 +7,7 @@
  struct virtio_chan {
  ...
  struct virtqueue *vq;
-+unsigned int in_ring;	/* requests, under @lock */
++unsigned int in_ring;
  ...
  };
 
@@ -48,6 +48,7 @@ expression chan, req, len;
 +	wake_up(&vp_wq);
 +	p9_req_unkeep(req);
 +}
++/* Pairs with the wait in p9_zc_wait(). */
 +smp_store_release(&req->in_ring, false);
 +if (len && chan->client && p9_req_claim(chan->client, req)) {
 +	req->rc.size = len;

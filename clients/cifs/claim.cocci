@@ -184,8 +184,9 @@ identifier server, mid;
 @ready@
 expression mid;
 @@
--mid->mid_state = MID_RESPONSE_READY
-+smp_store_release(&mid->mid_state, MID_RESPONSE_READY)
+-mid->mid_state = MID_RESPONSE_READY;
++/* Pairs with cifs_mid_waits(). */
++smp_store_release(&mid->mid_state, MID_RESPONSE_READY);
 
 // A frame of several parts can fail after some of its mids have been claimed.
 @failed_frame@

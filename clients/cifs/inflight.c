@@ -108,6 +108,33 @@ int cifs_mids_create(struct TCP_Server_Info *server, unsigned int max_credits)
 }
 
 /**
+ * cifs_ids_reserve_compound - reserve the ids of a compound
+ * @server: the connection, whose send mutex is held
+ * @rqst: its requests, of SMB2/3 if there are several
+ * @num: how many
+ *
+ * A single request gets its ids from cifs_mid_issue().
+ *
+ * Return: 0; %-EAGAIN; or %-EDEADLK if no credit can come.
+ */
+int cifs_ids_reserve_compound(struct TCP_Server_Info *server,
+			      const struct smb_rqst *rqst, int num)
+{
+	const struct smb2_hdr *hdr;
+	unsigned int charge = 0;
+	int i, rc;
+
+	if (num == 1)
+		return 0;
+	for (i = 0; i < num; i++) {
+		hdr = rqst[i].rq_iov[0].iov_base;
+		charge += max(le16_to_cpu(hdr->CreditCharge), 1);
+	}
+	rc = mid_window_reserve(server->window, charge, charge, &server->ids, 0, 0);
+	return rc && rc != -EDEADLK ? -EAGAIN : rc;
+}
+
+/**
  * cifs_ids_reserve_some - reserve the ids of a large read or write
  * @server: the connection
  * @credits: the credits that it may use; fewer if there is no run of that many ids
@@ -456,7 +483,7 @@ void cifs_mids_claim_all(struct TCP_Server_Info *server,
  * @server: the connection, whose send mutex is held
  * @list: where to put the requests, with the references of the atlas or window
  *
- * Ids of the old connection no longer find a request.  Before cifs_mids_resume(),
+ * Ids of the old connection no longer find a request.  Before mid_window_resume(),
  * only the requests that set up the new connection have ids.
  */
 void cifs_mids_reset(struct TCP_Server_Info *server, struct list_head *list)

@@ -26,11 +26,14 @@ struct cifs_credits;
 struct list_head;
 struct mid_q_entry;
 struct seq_file;
+struct smb_rqst;
 
 int cifs_mids_create(struct TCP_Server_Info *server, unsigned int max_credits);
 void cifs_mids_shut(struct TCP_Server_Info *server);
 void cifs_mids_destroy(struct TCP_Server_Info *server);
 
+int cifs_ids_reserve_compound(struct TCP_Server_Info *server,
+			      const struct smb_rqst *rqst, int num);
 void cifs_ids_reserve_some(struct TCP_Server_Info *server,
 			   struct cifs_credits *credits, size_t *size);
 void cifs_ids_trim(struct TCP_Server_Info *server, struct cifs_credits *credits,

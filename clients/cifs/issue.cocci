@@ -159,17 +159,13 @@ identifier server, rqst, mid, ses, num, i;
 @@
  compound_send_recv(..., const int num, struct smb_rqst *rqst, ...)
  {
-+unsigned int charge = 0;
  <+...
-+for (i = 0; i < num && num > 1; i++)
-+	charge += max(le16_to_cpu(((struct smb2_hdr *)rqst[i].rq_iov[0].iov_base)->CreditCharge), 1);
-+if (charge)
-+	rc = mid_window_reserve(server->window, charge, charge, &server->ids, 0, 0);
++rc = cifs_ids_reserve_compound(server, rqst, num);
 +if (rc) {
 +	cifs_server_unlock(server);
 +	for (j = 0; j < num; j++)
 +		add_credits(server, &credits[j], optype);
-+	return rc == -EDEADLK ? rc : -EAGAIN;
++	return rc;
 +}
  for (i = 0; i < num; i++) {
  	mid[i] = server->ops->setup_request(ses, server, &rqst[i]);
