@@ -64,11 +64,9 @@ native() {
 	{ cat "$tree/Kconfig"; echo "source \"$copy/Kconfig\""; } >"$work/Kconfig"
 
 	say "building a kernel that includes the tests (about five minutes on two CPUs)"
-	PYTHONDONTWRITEBYTECODE=1 python3 "$tree/tools/testing/kunit/kunit.py" run --arch=um \
-		--kunitconfig="$top/.kunitconfig" --build_dir="$cache/kunit-native" --jobs="$(nproc)" \
+	kunit_py "$tree" --kunitconfig="$top/.kunitconfig" --build_dir="$cache/kunit-native" \
 		--make_options=KBUILD_KCONFIG="$work/Kconfig" \
-		--make_options=drivers-y="$(realpath --relative-to="$tree" "$copy")/" \
-		--kernel_args=seccomp=on --kernel_args=ncpus=2
+		--make_options=drivers-y="$(realpath --relative-to="$tree" "$copy")/"
 }
 
 case "$*" in

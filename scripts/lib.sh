@@ -162,3 +162,9 @@ boot() {
 		"$top/scripts/qemu.sh" "$@"
 	fi
 }
+
+# kunit_py TREE ARGUMENT...: builds a kernel with the tests and runs it, with kunit.py alone
+kunit_py() {
+	PYTHONDONTWRITEBYTECODE=1 python3 "$1/tools/testing/kunit/kunit.py" run --arch=um --jobs="$(nproc)" \
+		--kernel_args=seccomp=on --kernel_args=ncpus=2 "${@:2}"
+}
