@@ -13,7 +13,7 @@ help:
 	@echo
 	@echo 'Test:'
 	@echo '  make check           all pre-merge checks (4 minutes)'
-	@echo '  make check-deep      slow tests (about two hours): the nine marked *; PARTS="litmus faults" selects'
+	@echo '  make check-deep      slow tests (about five hours): the ten marked *; PARTS="litmus faults" selects'
 	@echo '  make kunit           KUnit tests, loaded as modules'
 	@echo '  make kunit-native    KUnit tests, built into a kernel by kunit.py'
 	@echo '  make stress          concurrency stress test (tasks, softirq, hardirq)'
@@ -44,6 +44,7 @@ help:
 	@echo 'Package:'
 	@echo '  make dkms-install    install with DKMS, also for later kernels; dkms-uninstall removes'
 	@echo '  make packages        Debian and RPM packages, in packages/'
+	@echo '  make series        * patches for the kernel'"'"'s lists, in series/output; each is built and tested'
 	@echo '  make check-packages  the packages and the commands of the documentation, in a chroot and QEMU'
 	@echo
 	@echo 'Tests need a kernel. It is built once, in $$MIDATLAS_CACHE (~/.cache/midatlas).'
@@ -57,7 +58,7 @@ modules: headers
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
 
 # Each of these is a script.
-jobs := demo check cifs 9p bench scale kunit litmus model fuzz mutants kernels recipes sanitize check-deep docs packages check-packages
+jobs := demo check cifs 9p bench scale kunit litmus model fuzz mutants kernels recipes sanitize check-deep series docs packages check-packages
 
 $(jobs):
 	@scripts/$@.sh
@@ -96,7 +97,7 @@ clean:
 # Other files in the cache stay.
 clean-cache:
 	@bash -c '. scripts/lib.sh; cd "$$cache"; \
-		rm -rf linux-source-* uml-* x86_64-* debian-* {modules,cifs,9p}-of-* *.partial *.lock apt.log herd kunit-native run; \
+		rm -rf linux-source-* uml-* x86_64-* debian-* {modules,cifs,9p}-of-* series-* *.partial *.lock apt.log herd kunit-native run; \
 		rmdir "$$cache" 2>/dev/null || say "$$cache has other files, which stay"'
 
 .PHONY: help headers modules install uninstall dkms-install dkms-uninstall clean clean-cache

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The slow tests, about two hours on two CPUs. Each part is a make target and has a time
+# The slow tests, about five hours on two CPUs. Each part is a make target and has a time
 # limit. Prints the results and a table. PARTS="litmus faults" runs only these.
 
 . "$(dirname "$0")/lib.sh"
 
 # PART:MINUTES
-all=(litmus:5 model:10 mutants:15 fuzz:20 kernels:20 recipes:10 sanitize:35 faults:15 soak:70)
+all=(litmus:5 model:15 mutants:90 fuzz:20 kernels:20 recipes:15 sanitize:35 faults:15 soak:70 series:60)
 names=${all[*]%:*}
 parts=${PARTS:-$names}
 unset PARTS	# sanitize.sh reads a PARTS of its own

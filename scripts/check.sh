@@ -56,12 +56,12 @@ checkpatch() {
 	local tool=(perl "$tree/scripts/checkpatch.pl" --no-tree --strict --quiet --show-types)
 
 	find . \( -path ./tests/model -o -path ./tests/fuzz -o -path ./tests/scale -o -name midatlax.h -o -name midatlas_rdbss_kunit.c \
-		-o -name port_idr.c -o -path ./bench/sat.c -o -path ./clients/9p/inflight.c \) -prune -o \( -name '*.[ch]' -o -name Kbuild -o -name Kconfig -o -name '*.rst' \) -print0 |
+		-o -name port_idr.c -o -path ./bench/sat.c -o -path './clients/*/inflight.c' -o -path './series/*' \) -prune -o \( -name '*.[ch]' -o -name Kbuild -o -name Kconfig -o -name '*.rst' \) -print0 |
 		xargs -0 -n 8 -P "$(nproc)" "${tool[@]}" --file &&
 	# The names and types of RDBSS; in $work, because checkpatch leaves a file there
 	(cd "$work" && "${tool[@]}" --ignore CAMELCASE,NEW_TYPEDEFS --file "$top"/samples/midatlax.h "$top"/tests/kunit/midatlas_rdbss_kunit.c) &&
-	# The states of a connection in net/9p
-	"${tool[@]}" --ignore CAMELCASE --file clients/9p/inflight.c &&
+	# Names of net/9p and fs/smb
+	"${tool[@]}" --ignore CAMELCASE --file clients/{9p,cifs}/inflight.c &&
 	# User-space programs that define the kernel's macros
 	"${tool[@]}" --ignore "$(IFS=,; echo "${user_space[*]}")" --file tests/{model,fuzz,scale}/*.[ch] &&
 	# A thread that has nothing to do but to keep a CPU busy
