@@ -17,7 +17,7 @@
 # Without PART: all but short.
 
 . "$(dirname "$0")/lib.sh"
-. "$top/scripts/variants.sh"
+. "$top/clients/variants.sh"
 . "$top/scripts/stock.sh"
 
 client=9p

@@ -245,7 +245,7 @@ pack_here() {
 	mkdir "$dir"
 	cp "$work"/{results,threads-*}.csv "$work/setup.txt" "$dir/" 2>/dev/null || true
 	lscpu >"$dir/lscpu.txt"
-	[ "$mode" = smoke ] || "$top/scripts/bench-report.py" "$dir"
+	[ "$mode" = smoke ] || "$top/bench/report.py" "$dir"
 	tar -C "$work" -czf "$file" "${dir##*/}"
 	say "the results and the description of this machine are in $file"
 }
@@ -321,5 +321,5 @@ if [ "$mode" = smoke ]; then
 fi
 mkdir -p "$out"
 cp "$work/results.csv" "$work/setup.txt" "$out/"
-"$top/scripts/bench-report.py" "$out"
+"$top/bench/report.py" "$out"
 say "results, tables and plots are in $out"

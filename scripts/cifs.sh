@@ -16,7 +16,7 @@
 # Without PART: all but short and hang. DIALECTS selects dialects of work.
 
 . "$(dirname "$0")/lib.sh"
-. "$top/scripts/variants.sh"
+. "$top/clients/variants.sh"
 
 client=cifs
 runs=5

@@ -9,7 +9,6 @@
 # ARCHITECTURE of the root, unless it is part of Linux and has its version in its paths.
 
 . "$(dirname "$0")/lib.sh"
-. "$top/scripts/apt.sh"
 
 suite=$1
 shift

@@ -7,7 +7,7 @@
 # rewrites the seeds from all inputs that were found.
 
 . "$(dirname "$0")/lib.sh"
-. "$top/scripts/user.sh"
+. "$top/tests/user.sh"
 
 executions=${EXECUTIONS:-10000000}
 atlas=$(realpath "${ATLAS:-$top/midatlas.c}")

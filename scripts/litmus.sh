@@ -8,7 +8,6 @@
 # and accepts any "Result:" and every flag of the model but one.
 
 . "$(dirname "$0")/lib.sh"
-. "$top/scripts/apt.sh"
 
 dir=tests/litmus
 failed=0

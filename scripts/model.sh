@@ -6,7 +6,7 @@
 # midatlas.c, WINDOW=FILE midwindow.c; LIMIT is the time limit of each binary in seconds.
 
 . "$(dirname "$0")/lib.sh"
-. "$top/scripts/user.sh"
+. "$top/tests/user.sh"
 
 source=$(realpath "${SOURCE:-$top/midatlas.c}")
 window=$(realpath "${WINDOW:-$top/midwindow.c}")

@@ -6,7 +6,7 @@
 # the spinlocks are not as is known. OUT=DIR receives the results.
 
 . "$(dirname "$0")/lib.sh"
-. "$top/scripts/user.sh"
+. "$top/tests/user.sh"
 
 out=${OUT:-$cache/scale}
 stateless+=' build_bug container_of'

@@ -8,7 +8,6 @@
 # machine's own sources offer. KSRC=TREE uses TREE instead.
 
 . "$(dirname "$0")/lib.sh"
-. "$top/scripts/apt.sh"
 
 wanted=7.3
 newer_suites='trixie-backports forky'

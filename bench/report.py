@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""bench-report.py DIR: makes a page of plots, tables and targets out of a benchmark.
+"""report.py DIR: makes a page of plots, tables and targets out of a benchmark.
 
 Reads results.csv and setup.txt in DIR, as bench.sh writes them.  Writes README.rst, its plots
 and, if an earlier commit was measured too, before.csv.  Prints the tables and the targets.
@@ -430,7 +430,7 @@ def heading(text, line):
 
 def page(results, setup, targets, last, out):
     """The parts of README.rst: what a forge shows, and a page of the documentation"""
-    yield (".. SPDX-License-Identifier: GPL-2.0\n.. Written by scripts/bench-report.py\n\n"
+    yield (".. SPDX-License-Identifier: GPL-2.0\n.. Written by bench/report.py\n\n"
            f"{'=' * len(out.name)}\n{heading(out.name, '=')}")
     yield "".join(f":{line}\n" for line in setup.splitlines())
     for test, order, title, unit, scale in QUESTIONS:
@@ -500,7 +500,7 @@ set xlabel 'tasks, with {sizes[0][0]} ids'
 def main():
     out = Path(sys.argv[1] if len(sys.argv) == 2 else "").resolve()
     if len(sys.argv) != 2 or not (out / "results.csv").exists():
-        sys.exit("bench-report.py: give the directory of a run of bench.sh")
+        sys.exit("report.py: give the directory of a run of bench.sh")
     results = Results(out / "results.csv")
     setup = (out / "setup.txt").read_text()
     cpus = int(dict(line.split(": ", 1) for line in setup.splitlines()).get("cpus", 2))
