@@ -89,15 +89,14 @@ MODULE_PARM_DESC(check_ms, "duration of reuse and full");
 
 static const struct bench_baseline *const all_baselines[] = {
 	&bench_floor_min, &bench_floor_slots, &bench_floor_full,
-	&bench_midatlas,
-	BENCH_COPIES
-	&bench_array, &bench_wide_array,
+	&bench_midatlas, &bench_array, &bench_wide_array,
 	&bench_xarray_cyclic, &bench_xarray, &bench_idr_cyclic, &bench_ninep,
 	&bench_ida_array, &bench_sbq, &bench_sbget, &bench_semaphore, &bench_nfs,
 	&bench_rht, &bench_smb1, &bench_smb2,
 	&bench_spinlock, &bench_spinlock_irq,
 	&bench_window_floor, &bench_window_locked, &bench_window_mid, &bench_window_reserve,
 	&bench_window_cifs, &bench_window_xarray, &bench_window_xairq, &bench_window_rht,
+	BENCH_COPIES
 };
 
 /**

@@ -59,7 +59,7 @@ static void window_locked_destroy(void *table)
 }
 
 static __always_inline struct locked_slot *locked_slot(struct locked_table *t, u64 id,
-							unsigned int n)
+						       unsigned int n)
 {
 	return &t->slot[(hash_64(id, t->bits) + n) & (BIT(t->bits) - 1)];
 }
