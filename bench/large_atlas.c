@@ -211,5 +211,7 @@ static int __init large_init(void)
 	return err;
 }
 
+#ifndef __CHECKER__	/* sparse cannot restore a macro */
 module_init(large_init);
 module_exit(large_exit);
+#endif

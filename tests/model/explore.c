@@ -291,8 +291,8 @@ static void check_access(const volatile void *addr)
 static bool only_counts(const volatile void *addr, const char *function)
 {
 	static const char *const functions[] = {
-		"mid_atlas_in_use", "mid_atlas_note_in_use", "mid_atlas_note_full", "mid_atlas_sample",
-		"mid_atlas_sample_is_due",
+		"mid_atlas_in_use", "mid_atlas_note_in_use", "mid_atlas_note_full",
+		"mid_atlas_sample", "mid_atlas_sample_is_due",
 		"mid_find_tune", "mid_find_is_low", "mid_find_guess", "mid_find_turn",
 		"mid_find_take",
 	};
