@@ -1497,6 +1497,3 @@ module_exit(midatlas_exit);
 
 MODULE_DESCRIPTION("Multiplex ID atlas: tracks the in-flight requests of a connection");
 MODULE_LICENSE("GPL");
-#ifdef MID_VERSION
-MODULE_VERSION(MID_VERSION);
-#endif

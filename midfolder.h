@@ -299,6 +299,9 @@ static void mid_folder_add(struct mid_folder *folder);
 static bool mid_show = true;
 module_param_named(debugfs, mid_show, bool, 0444);
 MODULE_PARM_DESC(debugfs, "show each connection in debugfs, at 3 KiB each");
+#ifdef MID_VERSION
+MODULE_VERSION(MID_VERSION);
+#endif
 
 static struct dentry *mid_debugfs;
 static LIST_HEAD(mid_folders);

@@ -1487,6 +1487,3 @@ module_exit(mid_window_exit);
 
 MODULE_DESCRIPTION("MessageId windows: tracks the in-flight SMB2/3 requests of a connection");
 MODULE_LICENSE("GPL");
-#ifdef MID_VERSION
-MODULE_VERSION(MID_VERSION);
-#endif
