@@ -595,15 +595,13 @@ static bool p9_req_let_go(struct p9_client *c, struct p9_req_t *req)
 	return true;
 }
 
-/* Whether another process uses the memory of this one.  A reader of /proc counts as a user, too. */
+/* Whether another process uses the memory of this one.  None begins to after a fatal signal. */
 static bool p9_mm_is_shared(void)
 {
 	struct task_struct *process, *thread;
 	struct mm_struct *mm = current->mm;
 	bool shared = false;
 
-	if (atomic_read(&mm->mm_users) <= get_nr_threads(current))
-		return false;
 	rcu_read_lock();
 	for_each_process_thread(process, thread)
 		shared |= READ_ONCE(thread->mm) == mm && !same_thread_group(thread, current);
