@@ -150,8 +150,8 @@ prepare_debian() {
 	exec 9>&-
 }
 
-# pack VARIANT: a kernel that mounts its root with the variant, whose hooks do nothing unless a
-# test sets them
+# pack VARIANT: a kernel that mounts its root with the variant. The hooks in it do nothing
+# unless a test sets them
 pack() {
 	local tree=$work/initrd-$1 module
 
@@ -183,8 +183,8 @@ pack_for_speed() {
 
 	start_tree
 	rm "$tree"/modules/*-9p*
-	mkdir -p "$tree"/{media,mnt,run,tmp,guest,work}
-	cp -r "$built"/{stock,converted} "$built/converted/midatlas.ko" "$tree/work/"
+	mkdir -p "$tree"/{media,mnt,run,tmp,guest,9p}
+	cp -r "$built"/{stock,converted} "$built/converted/midatlas.ko" "$tree/9p/"
 	cp "$top"/tests/guest/*.sh "$tree/guest/"
 	for program in fio dbench; do
 		program=$(command -v $program)
@@ -194,11 +194,11 @@ pack_for_speed() {
 	cat >"$tree/init" <<-'END'
 		#!/bin/busybox sh
 		/bin/busybox --install -s /bin
-		for module in /modules/*.ko /work/midatlas.ko; do
+		for module in /modules/*.ko /9p/midatlas.ko; do
 			insmod "$module" || exit
 		done
 		mount -t devtmpfs dev /dev
-		export KERNEL=/modules WORK=/work
+		export KERNEL=/modules WORK=/9p
 		exec /guest/9p-speed.sh
 	END
 	chmod +x "$tree/init"
