@@ -109,7 +109,7 @@ int cifs_mids_create(struct TCP_Server_Info *server, unsigned int max_credits)
 
 /**
  * cifs_ids_reserve_compound - reserve the ids of a compound
- * @server: the connection, whose send mutex is held
+ * @server: the connection; the caller holds its send mutex
  * @rqst: its requests, of SMB2/3 if there are several
  * @num: how many
  *
@@ -252,7 +252,7 @@ static int cifs_mid_issue_smb2(struct TCP_Server_Info *server,
 
 /**
  * cifs_mid_issue - give a request its id
- * @server: the connection, whose send mutex is held
+ * @server: the connection; the caller holds its send mutex
  * @mid: the request, to which the caller has a reference of its own
  *
  * From now on the request is in flight and must be claimed.  No reply finds it
@@ -364,7 +364,7 @@ bool cifs_mid_claim(struct TCP_Server_Info *server, struct mid_q_entry *mid)
 
 /**
  * cifs_mid_unsend - take a request out that could not be sent
- * @server: the connection, whose send mutex is held
+ * @server: the connection; the caller holds its send mutex
  * @mid: the request, to which the caller has a reference of its own
  *
  * Like cifs_mid_claim(), but also returns the MessageIds to the window.  The server
@@ -480,7 +480,7 @@ void cifs_mids_claim_all(struct TCP_Server_Info *server,
 
 /**
  * cifs_mids_reset - claim every request in flight and start a new epoch
- * @server: the connection, whose send mutex is held
+ * @server: the connection; the caller holds its send mutex
  * @list: where to put the requests, with the references of the atlas or window
  *
  * Ids of the old connection no longer find a request.  Before mid_window_resume(),

@@ -2,7 +2,7 @@
 /*
  * machine - a simulated machine of many CPUs, which counts the transfers of cache lines
  *
- * Each CPU is a coroutine with a clock.  The one whose clock is behind all others goes on.
+ * Each CPU is a coroutine with a clock.  The CPU with the earliest clock goes on.
  * The compiler calls a function here before each access to memory (-fsanitize=thread, but
  * with the functions of this file in the place of the sanitizer's).  A directory knows for
  * each line which CPUs have it, and whether one of them may write to it (MESI, with caches

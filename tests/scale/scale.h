@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * scale - the tables whose transfers are counted
+ * scale - the tables of which transfers are counted
  */
 #ifndef _SCALE_SCALE_H
 #define _SCALE_SCALE_H
