@@ -265,8 +265,8 @@ run_checked() {
 }
 
 [ $# -gt 0 ] || set -- faults work kills virtio speed checked
-need insmod:kmod busybox:busybox-static spatch:coccinelle python3:python3
-[ "$*" = short ] || need diod:diod fio:fio dbench:dbench taskset:util-linux
+need insmod:kmod busybox:busybox-static spatch:coccinelle python3:python3 diod:diod
+[ "$*" = short ] || need fio:fio dbench:dbench taskset:util-linux
 kernel=$("$top/scripts/kernel.sh")
 source=$kernel/source
 workdir 9p
