@@ -153,7 +153,7 @@ typedef struct { s64 counter; } atomic64_t;
 	(void)__atomic_fetch_and(&(v)->counter, ~(n), __ATOMIC_SEQ_CST);	\
 })
 #define atomic_add(n, v)	((void)atomic_fetch_add(n, v))
-#define atomic_sub(n, v)	((void)atomic_fetch_add(-(n), v))
+#define atomic_sub(n, v)	((void)atomic_fetch_add(-(s64)(n), v))
 #define atomic_inc(v)		((void)atomic_fetch_add(1, v))
 #define atomic_dec_and_test(v)		(atomic_fetch_add(-1, v) == 1)
 #define atomic_read_acquire		atomic_read
