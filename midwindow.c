@@ -70,7 +70,6 @@
 #include <linux/bug.h>
 #include <linux/completion.h>
 #include <linux/err.h>
-#include <linux/hash.h>
 #include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/list_sort.h>
@@ -97,7 +96,8 @@
 /**
  * struct mid_window - the ids of one connection
  * @hash: the entries
- * @secret: an odd number, which makes the entries' homes secret
+ * @secret: an odd number, for the homes
+ * @stride: the same, a small one
  * @epoch: the number of the connection, never 0
  * @crowded: a reserve found no room
  * @credits: what was granted and not moved to @limit yet, see ids.h
@@ -140,6 +140,7 @@
 struct mid_window {
 	struct mid_hash *hash;
 	u64 secret;
+	u32 stride;
 	u32 epoch;
 	bool crowded;
 
@@ -1425,6 +1426,7 @@ struct mid_window *mid_window_create(const char *name, unsigned int slots, gfp_t
 	init_completion(&w->drained);
 	INIT_DELAYED_WORK(&w->expiry, mid_window_expire);
 	w->secret = get_random_u64() | 1;
+	w->stride = MID_STRIDE_LEAST + (u32)(w->secret >> 32) % MID_STRIDES * 2;
 	w->epoch = mid_window_first_epoch();
 	atomic64_set(&w->credits, mid_credits_word(w->epoch, 0));
 	mid_ids_open(w, mid_window_first_id());

@@ -24,8 +24,18 @@
  * The two looks at the word stand around the ids, too, so T2 cannot take the id of one
  * request for that of another that has the entry now [map-reuse].
  *
- * A server chooses which requests stay in flight.  The home is a product with a secret
- * number, so it cannot direct them all to one place.
+ * Home
+ * ====
+ *
+ * Ids go out in sequence, and most replies come in about the same order.  So as many ids as
+ * there are entries have different homes: the home is the id times a small odd *stride*.
+ * With a stride of one the requests in flight would be in a row, and one of a million ids
+ * ago in the middle of it would lengthen many searches.  Each such block of ids begins at
+ * another place, which is a product with a secret number.
+ *
+ * A server chooses which requests stay in flight.  It cannot choose those of different
+ * blocks so that they have the same home, nor those of one block so that they are in a row,
+ * unless it guesses the stride: this is secret, too.
  *
  * Room
  * ====
@@ -71,6 +81,10 @@
 #endif
 #define MID_GROW_BITS		2
 #define MID_MAX_BITS		17	/* has room for MID_WINDOW_MAX_SLOTS */
+
+/* How many strides there are: 5, 7, 9 and so on */
+#define MID_STRIDES		14
+#define MID_STRIDE_LEAST	5
 
 #define MID_FREED_SLOW		1
 #define MID_FREED_ROOM		2
@@ -158,13 +172,12 @@ static unsigned int mid_hash_bits(unsigned int slots)
 	return bits;
 }
 
-/* Two products, with a fold between: neither steps of the id nor its low bits show. */
 static __always_inline unsigned int mid_hash_home(const struct mid_window *w,
 						  const struct mid_hash *h, u64 id)
 {
-	u64 product = id * w->secret;
+	u64 product = (id >> h->bits) * w->secret;
 
-	return hash_64(product ^ product >> 32, h->bits);
+	return id * w->stride + (product ^ product >> 32);
 }
 
 static __always_inline struct mid_entry *mid_hash_entry(const struct mid_hash *h, unsigned int i)
