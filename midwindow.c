@@ -66,7 +66,7 @@
 #include <kunit/static_stub.h>
 #include <kunit/visibility.h>
 #include <linux/atomic.h>
-#include <linux/bitmap.h>
+#include <linux/bitops.h>
 #include <linux/bug.h>
 #include <linux/completion.h>
 #include <linux/err.h>
@@ -620,7 +620,7 @@ static int mid_window_try_associate(struct mid_window *w, struct mid_span *span,
 		err = -ESTALE;
 	else if (!mid_ids_in_span(w, first, charge))
 		err = -EINVAL;
-	else if (!mid_ids_rooms(w, first, charge) && !mid_window_has_room(w))
+	else if (!mid_window_has_room(w) && !mid_ids_rooms(w, first, charge))
 		err = -ENOSPC;
 	if (!err) {
 		mid_ids_leave_span(w, first, charge);

@@ -34,7 +34,7 @@ build_target() {
 		;;
 	window)
 		user_headers window.h "$window" "${including[@]}"
-		build window -fno-sanitize=alignment "$window" "$tools"/lib/{rbtree,bitmap,hweight,vsprintf,list_sort}.c
+		build window -fno-sanitize=alignment "$window" "$tools"/lib/{rbtree,hweight,vsprintf,list_sort}.c
 		;;
 	client)
 		user_headers kernel.h "$atlas" "${including[@]}"

@@ -39,12 +39,12 @@ if has window_scenarios.h "$word"; then
 	# A window that grows from 4 entries to 16, and whose rings have two words
 	build_model window "$window" -Wno-maybe-uninitialized \
 		-DMID_FIRST_BITS=2 -DMID_IDS_SPREAD=128 -DMID_LEAST_ABANDONED=1 \
-		"$tools"/lib/{rbtree,bitmap,hweight,list_sort,vsprintf}.c
+		"$tools"/lib/{rbtree,hweight,list_sort,vsprintf}.c
 	explore "$@"
 fi
 user_build gcc time -DALONE -Wl,--wrap=model_cpu "$top"/tests/model/time.c "$top"/tests/fuzz/kernel.c "$source"
 user_build gcc time_window -DALONE -Wno-maybe-uninitialized "$top"/tests/model/time_window.c \
-	"$top"/tests/fuzz/kernel.c "$window" "$tools"/lib/{rbtree,bitmap,hweight,list_sort,vsprintf}.c
+	"$top"/tests/fuzz/kernel.c "$window" "$tools"/lib/{rbtree,hweight,list_sort,vsprintf}.c
 { "$work/time" && "$work/time_window"; } || die "ages or counts are wrong after 2^32 jiffies"
 [ -s "$work/logs" ] || die "no scenario has '$*' in its name"
 say "$(awk '/ scenarios, / { n += $1; states += $3 } END { print n " scenarios, " states " states, all interleavings, no check failed" }' "$work/logs")"

@@ -19,7 +19,7 @@ user_headers kernel.h "$top"/{midatlas,midwindow}.c "${including[@]}" "$top"/ben
 
 # Each access of these is counted.
 seen=()
-for source in "$top"/tests/scale/{atlas,window,window_floor,spinlock,shared_bitmap}.c "$tools"/lib/{rbtree,bitmap,find_bit,hweight,list_sort}.c; do
+for source in "$top"/tests/scale/{atlas,window,window_floor,spinlock,shared_bitmap}.c "$tools"/lib/{rbtree,find_bit,hweight,list_sort}.c; do
 	object=$(basename "$source" .c).o
 	user_build gcc "$object" -c -DALONE -fsanitize=thread -include "$top/tests/scale/seen.h" "$source"
 	seen+=("$work/$object")

@@ -95,48 +95,29 @@ static bool mid_ring_test(const unsigned long *ring, u64 id)
 	return test_bit(mid_ring_bit(id), ring);
 }
 
-static void mid_ring_set(unsigned long *ring, u64 first, unsigned int n)
+/* Of @n ids from @first on those that are in one word: their bits, and how many */
+static __always_inline unsigned long mid_ring_mask(u64 first, unsigned int n, unsigned int *part)
 {
-	unsigned int bit = mid_ring_bit(first);
-	unsigned int part = min_t(unsigned int, n, MID_IDS_SPREAD - bit);
+	unsigned int bit = first % BITS_PER_LONG;
 
-	bitmap_set(ring, bit, part);
-	if (part < n)
-		bitmap_set(ring, 0, n - part);
+	*part = min_t(unsigned int, n, BITS_PER_LONG - bit);
+	return GENMASK(bit + *part - 1, bit);
 }
 
-static void mid_ring_clear(unsigned long *ring, u64 first, unsigned int n)
+/* Sets both bits of @n ids. */
+static __always_inline void mid_ids_mark(struct mid_window *w, u64 first, unsigned int n,
+					 bool out, bool back)
 {
-	unsigned int bit = mid_ring_bit(first);
-	unsigned int part = min_t(unsigned int, n, MID_IDS_SPREAD - bit);
+	unsigned long mask, *word;
+	unsigned int part;
 
-	bitmap_clear(ring, bit, part);
-	if (part < n)
-		bitmap_clear(ring, 0, n - part);
-}
-
-/* Whether all bits of @n ids are set */
-static bool mid_ring_all(const unsigned long *ring, u64 first, unsigned int n)
-{
-	unsigned int bit = mid_ring_bit(first);
-	unsigned int part = min_t(unsigned int, n, MID_IDS_SPREAD - bit);
-
-	return find_next_zero_bit(ring, bit + part, bit) == bit + part &&
-	       (part == n || find_next_zero_bit(ring, n - part, 0) == n - part);
-}
-
-static unsigned int mid_ring_weight(const unsigned long *ring, u64 first, unsigned int n)
-{
-	unsigned int bit, end, weight = 0;
-	u64 id = first;
-
-	while (id - first < n) {
-		bit = mid_ring_bit(id);
-		end = min_t(u64, bit + n - (id - first), MID_IDS_SPREAD);
-		weight += test_bit(bit, ring);
-		id += find_next_bit(ring, end, bit + 1) - bit;
+	for (; n; first += part, n -= part) {
+		mask = mid_ring_mask(first, n, &part);
+		word = &w->rings->out[BIT_WORD(mid_ring_bit(first))];
+		*word = out ? *word | mask : *word & ~mask;
+		word = &w->rings->back[BIT_WORD(mid_ring_bit(first))];
+		*word = back ? *word | mask : *word & ~mask;
 	}
-	return weight;
 }
 
 /* Initialises the ids of a new connection: { @first }. */
@@ -312,7 +293,7 @@ static void mid_ids_take(struct mid_window *w, u64 first, unsigned int n)
 	if (first == w->next) {
 		w->next += n;
 	} else {
-		mid_ring_clear(w->rings->back, first, n);
+		mid_ids_mark(w, first, n, false, false);
 		w->returned -= n;
 	}
 }
@@ -322,8 +303,8 @@ static void mid_ids_take_span(struct mid_window *w, u64 first, unsigned int n,
 			      struct mid_span *span)
 {
 	mid_ids_take(w, first, n);
-	mid_ring_set(w->rings->out, first, n);
-	mid_ring_set(w->rings->back, first, 1);
+	mid_ids_mark(w, first, n, true, false);
+	mid_ids_mark(w, first, 1, true, true);
 	w->spans += n;
 	w->rooms++;
 	span->first = first;
@@ -335,14 +316,30 @@ static void mid_ids_take_span(struct mid_window *w, u64 first, unsigned int n,
 /* Whether @n ids are in spans */
 static bool mid_ids_in_span(const struct mid_window *w, u64 first, unsigned int n)
 {
-	return first >= w->tail && first < w->next && n <= w->next - first &&
-	       mid_ring_all(w->rings->out, first, n);
+	unsigned long mask;
+	unsigned int part;
+
+	if (first < w->tail || first >= w->next || n > w->next - first)
+		return false;
+	for (; n; first += part, n -= part) {
+		mask = mid_ring_mask(first, n, &part);
+		if (mask & ~w->rings->out[BIT_WORD(mid_ring_bit(first))])
+			return false;
+	}
+	return true;
 }
 
 /* For how many requests spans keep room with these ids: one if a first id is among them */
 static unsigned int mid_ids_rooms(const struct mid_window *w, u64 first, unsigned int n)
 {
-	return mid_ring_weight(w->rings->back, first, n);
+	unsigned int part, rooms = 0;
+	unsigned long mask;
+
+	for (; n; first += part, n -= part) {
+		mask = mid_ring_mask(first, n, &part);
+		rooms += hweight_long(mask & w->rings->back[BIT_WORD(mid_ring_bit(first))]);
+	}
+	return rooms;
 }
 
 /* @n ids leave their span, with the room that it kept, and are used. */
@@ -350,8 +347,7 @@ static void mid_ids_leave_span(struct mid_window *w, u64 first, unsigned int n)
 {
 	w->spans -= n;
 	w->rooms -= mid_ids_rooms(w, first, n);
-	mid_ring_clear(w->rings->out, first, n);
-	mid_ring_clear(w->rings->back, first, n);
+	mid_ids_mark(w, first, n, false, false);
 }
 
 /* Makes @n used ids available again.  Returns false if they are too old for the rings. */
@@ -362,13 +358,13 @@ static bool mid_ids_return(struct mid_window *w, u64 first, unsigned int n)
 	if (w->next - tail > MID_IDS_SPREAD)
 		return false;
 	w->tail = tail;
-	mid_ring_set(w->rings->back, first, n);
+	mid_ids_mark(w, first, n, false, true);
 	w->returned += n;
 
 	n = mid_ids_run_below_next(w);
 	w->next -= n;
 	w->returned -= n;
-	mid_ring_clear(w->rings->back, w->next, n);
+	mid_ids_mark(w, w->next, n, false, false);
 	return true;
 }
 

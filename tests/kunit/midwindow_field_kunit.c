@@ -817,6 +817,21 @@ static void span_that_was_given_back_is_refused(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, window_send(test, w), 1);
 }
 
+/* Each part of a long one is looked at. */
+static void long_span_of_which_a_part_was_given_back_is_refused(struct kunit *test)
+{
+	struct mid_window *w = negotiated(test, 200);
+	struct mid_span span = window_reserve(test, 150), part = span;
+
+	window_reserve(test, 2);
+	part.first += 100;
+	part.n = 1;
+	mid_window_give_back(w, &part);
+	expect_refused(test, 1, 150);
+	expect_refused(test, 90, 61);
+	KUNIT_EXPECT_EQ(test, window_stats(w).given_back, 1);
+}
+
 /* Also one whose ids are new again. */
 static void highest_span_that_was_given_back_is_refused(struct kunit *test)
 {
@@ -955,6 +970,7 @@ static void no_number_from_the_wire_finds_a_wrong_request(struct kunit *test)
 static struct kunit_case misuse_cases[] = {
 	KUNIT_CASE(span_that_was_used_is_refused),
 	KUNIT_CASE(span_that_was_given_back_is_refused),
+	KUNIT_CASE(long_span_of_which_a_part_was_given_back_is_refused),
 	KUNIT_CASE(highest_span_that_was_given_back_is_refused),
 	KUNIT_CASE(span_that_never_was_is_refused),
 	KUNIT_CASE(forged_span_of_a_new_connection_is_refused),

@@ -595,6 +595,26 @@ static void span_that_comes_back_gives_back_its_room(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, begin_one(w, w), -EAGAIN);
 }
 
+/* They are in more than one word of the rings, and the second one begins there. */
+static void long_spans_that_come_back_as_one_give_back_the_room_of_both(struct kunit *test)
+{
+	struct mid_window *w = full_window(test);
+	struct mid_span first, second;
+
+	window_grant(test, 200);
+	mid_window_dissociate(w, 1, 0);
+	mid_window_dissociate(w, 1, 1);
+	first = window_reserve(test, 70);
+	second = window_reserve(test, 70);
+	KUNIT_ASSERT_EQ(test, second.first, first.first + first.n);
+	KUNIT_EXPECT_EQ(test, begin_one(w, w), -EAGAIN);
+	first.n += second.n;
+	mid_window_give_back(w, &first);
+	KUNIT_EXPECT_EQ(test, begin_one(w, w), 0);
+	KUNIT_EXPECT_EQ(test, begin_one(w, w), 0);
+	KUNIT_EXPECT_EQ(test, begin_one(w, w), -EAGAIN);
+}
+
 /* Nothing is in flight: no reply can make room. */
 static void begin_without_room_says_enomem_if_only_spans_are_out(struct kunit *test)
 {
@@ -732,6 +752,7 @@ static struct kunit_case room_cases[] = {
 	KUNIT_CASE(reserve_waits_for_the_end_of_a_quarantine),
 	KUNIT_CASE(span_keeps_room_until_its_first_request),
 	KUNIT_CASE(span_that_comes_back_gives_back_its_room),
+	KUNIT_CASE(long_spans_that_come_back_as_one_give_back_the_room_of_both),
 	KUNIT_CASE(begin_without_room_says_enomem_if_only_spans_are_out),
 	KUNIT_CASE(table_grows_by_four_when_there_is_no_room),
 	KUNIT_CASE(table_grows_once_for_two_tasks),
