@@ -5,74 +5,77 @@
 
 set -euo pipefail
 cd "$(dirname "$0")/.."
-results=$(grep -o -m 1 'bench/results/[^/]*' Documentation/performance.rst)
+page=$(grep -o -m 1 'bench/results/[a-z0-9-]\+' Documentation/performance.rst)/README.rst
 
-# table FILE COLUMN... -- ROW...: these columns and rows of a result, in whole nanoseconds
-table() {
-	local file=$1 columns=''
-
-	shift
-	while [ "$1" != -- ]; do
-		columns+="$1|"
-		shift
-	done
-	shift
-	awk -F, -v columns="${columns%|}" -v rows="$(IFS='|'; echo "$*")" '
-		BEGIN { n = split(columns, column, "|"); m = split(rows, row, "|") }
-		NR == 1 { for (i = 2; i <= NF; i++) at[$i] = i; next }
-		{ for (i = 1; i <= n; i++) value[$1, i] = $at[column[i]] }
+# cell HEADING MAXIMUM ROW COLUMN: a number of the page, in whole nanoseconds, or "-". MAXIMUM is
+# empty if the heading has only one table.
+cell() {
+	awk -F, -v heading="$1" -v maximum="$2" -v row="$3" -v column="$4" '
+		/^===/ { inside = before == heading }
+		{ before = $0 }
+		!inside { next }
+		/^\.\. csv-table::/ { table = maximum == "" || index($0, "at most " maximum " in flight") }
+		!table { next }
+		/^   in flight,/ { for (i = 2; i <= NF; i++) if ($i == column) at = i }
+		$1 == "   " row { found = 1; if (at && $at != "") value = sprintf("%.0f", $at) }
 		END {
-			printf "  %-17s", ""
-			for (i = 1; i <= n; i++) {
-				if (!(column[i] in at)) { print "no column " column[i] >"/dev/stderr"; exit 1 }
-				printf "%15s", column[i]
-			}
-			print ""
-			for (j = 1; j <= m; j++) {
-				if (!((row[j], 1) in value)) { print "no row " row[j] >"/dev/stderr"; exit 1 }
-				printf "  %-17s", row[j]
-				for (i = 1; i <= n; i++)
-					printf "%15s", value[row[j], i] == "" ? "-" : sprintf("%.0f", value[row[j], i])
-				print ""
-			}
-		}' "$results/$file"
+			if (!found) { print "no row " row " under " heading >"/dev/stderr"; exit 1 }
+			print value == "" ? "-" : value
+		}' "$page"
 }
 
-# window_table NAME...: the same of the window, whose results are the other way round
+# table HEADING BASELINE...: of the atlas
+table() {
+	local heading=$1 baseline size value
+
+	printf '  %-17s%15s%15s%15s\n' '' '50 of 64' '1000 of 4096' '49152 of 65535'
+	for baseline in "${@:2}"; do
+		printf '  %-17s' "$baseline"
+		for size in '64 50' '4096 1000' '65535 49152'; do
+			value=$(cell "$heading" "${size% *}" "$baseline" "${size#* }")
+			printf '%15s' "$value"
+		done
+		echo
+	done
+}
+
+# window_table NAME...: a row for each case
 window_table() {
-	awk -F, -v names="$*" '
-		BEGIN { n = split(names, name, " ") }
-		NR == 1 {
-			for (i = 4; i <= NF; i++) at[$i] = i
-			printf "  %-17s", ""
-			for (i = 1; i <= n; i++) {
-				title = name[i]
-				sub(/^window_/, "", title)
-				sub(/_irqsave$/, "", title)
-				printf "%14s", title
-			}
-			print ""
-		}
-		NR > 1 && /^[A-Z]*,/ {
-			printf "  %-17s", $1 ", " $3 " in flight"
-			for (i = 1; i <= n; i++) printf "%14.0f", $at[name[i]]
-			print ""
-		}' "$results/window.csv"
+	local heading size name value
+
+	printf '  %-17s' ''
+	for name; do
+		value=${name#window_}
+		printf '%14s' "${value%_irqsave}"
+	done
+	echo
+	for heading in 'Window, ST: one thread, random order' 'Window, MT: two threads, random order' \
+		'Window, PC: one thread sends, another completes, in order'; do
+		for size in '1 of 64' '50 of 64' '512 of 512' '8192 of 8192'; do
+			value=${heading#Window, }
+			printf '  %-17s' "${value%%:*}, ${size%% *} in flight"
+			for name; do
+				value=$(cell "$heading" '' "$name" "$size")
+				printf '%14s' "$value"
+			done
+			echo
+		done
+	done
 }
 
 sed '/^@TABLES@$/,$d' series/cover.txt
 echo 'Nanoseconds for one request with one thread (requests in flight of the maximum):'
 echo
 baselines=(midatlas xa_alloc_cyclic idr_cyclic 9p sbitmap_queue sbitmap_get rhashtable spinlock cifs_smb1 floor_full)
-table st.csv '50 of 64' '1000 of 4096' '49152 of 65535' -- "${baselines[@]}"
+table 'ST: one thread, random order' "${baselines[@]}"
 echo
 echo 'The same for each of two threads that use one table:'
 echo
-table mt.csv '50 of 64' '1000 of 4096' '49152 of 65535' -- "${baselines[@]}"
+table 'MT: two threads on one table, random order' "${baselines[@]}"
 echo
 echo 'One thread sends, another one completes:'
 echo
-table pc.csv '50 of 64' '1000 of 4096' '49152 of 65535' -- "${baselines[@]}"
+table 'PC: one thread sends, another completes, in order' "${baselines[@]}"
 echo
 echo 'A window of MessageIds, beside what fs/smb/client does today, an XArray and an'
 echo 'rhashtable; ST, MT and PC are the three cases above:'
