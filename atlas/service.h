@@ -155,7 +155,6 @@ static int mid_slot_parked(struct mid_atlas *atlas, struct mid_table *t, unsigne
 	next = mid_atlas_unpark(atlas);
 	if (next < 0)
 		mid_atlas_let_grow(atlas);
-	/* After that: a caller that sees no older table sees the slot that came for it. */
 	if (older && !t->online)
 		mid_atlas_unlink(atlas, t);
 	mid_atlas_tell_over_limit(atlas);
