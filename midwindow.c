@@ -1294,28 +1294,13 @@ int mid_window_drain(struct mid_window *w, unsigned long timeout)
 }
 EXPORT_SYMBOL_GPL(mid_window_drain);
 
-/**
- * mid_window_stats - read the state of a window
- * @w: the window
- * @stats: where to store it
- *
- * Context: Any context but NMI.  Looks at each entry, without a lock.
- */
-void mid_window_stats(struct mid_window *w, struct mid_window_stats *stats)
+/* All but the age of the oldest request */
+static void mid_window_read_stats(struct mid_window *w, struct mid_window_stats *stats)
 {
 	struct mid_waiter *first;
 	unsigned long flags;
-	struct mid_entry *e;
-	struct mid_hash *h;
-	u64 word;
 
 	memset(stats, 0, sizeof(*stats));
-	for (e = NULL; (e = mid_window_next_entry(w, &h, e)); ) {
-		word = atomic64_read(&e->slot.word);
-		if (word & MID_LIVE)
-			stats->oldest = max(stats->oldest, mid_word_age(word));
-	}
-
 	raw_spin_lock_irqsave(&w->lock, flags);
 	mid_ids_pull(w);
 	first = mid_window_first_waiter(w);
@@ -1342,6 +1327,27 @@ void mid_window_stats(struct mid_window *w, struct mid_window_stats *stats)
 	stats->exhausted = w->exhausted;
 	stats->lost = w->lost;
 	raw_spin_unlock_irqrestore(&w->lock, flags);
+}
+
+/**
+ * mid_window_stats - read the state of a window
+ * @w: the window
+ * @stats: where to store it
+ *
+ * Context: Any context but NMI.  Looks at each entry, without a lock.
+ */
+void mid_window_stats(struct mid_window *w, struct mid_window_stats *stats)
+{
+	struct mid_entry *e;
+	struct mid_hash *h;
+	u64 word;
+
+	mid_window_read_stats(w, stats);
+	for (e = NULL; (e = mid_window_next_entry(w, &h, e)); ) {
+		word = atomic64_read(&e->slot.word);
+		if (word & MID_LIVE)
+			stats->oldest = max(stats->oldest, mid_word_age(word));
+	}
 }
 EXPORT_SYMBOL_GPL(mid_window_stats);
 

@@ -72,7 +72,7 @@ static int mid_credits_show(struct seq_file *m, void *unused)
 	struct mid_window *w = mid_window_of(m->private);
 	struct mid_window_stats stats;
 
-	mid_window_stats(w, &stats);
+	mid_window_read_stats(w, &stats);
 	seq_printf(m, "epoch %u\n", stats.epoch);
 	seq_printf(m, "next %llu\n", stats.next);
 	seq_printf(m, "limit %llu\n", stats.limit);
