@@ -653,6 +653,8 @@ static void full_quarantine_warns_once_per_atlas(struct kunit *test)
 	unsigned int i, n;
 	u16 mid;
 
+	if (!IS_ENABLED(CONFIG_TRACEPOINTS))
+		kunit_skip(test, "this kernel has no trace events, which show its log");
 	watched = "kunit.warns";
 	atomic_set(&messages, 0);
 	KUNIT_ASSERT_EQ(test, 0, register_trace_console(count_message, NULL));
