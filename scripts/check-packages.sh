@@ -146,7 +146,7 @@ sources | mmdebstrap --quiet --variant=apt --include=ca-certificates --dpkgopt=f
 echo 'APT::Get::Assume-Yes "true";' >"$root/etc/apt/apt.conf.d/assume-yes"
 apt update
 install_kernels
-apt install dkms pkgconf python3 sudo make git openssl hostname man-db mount busybox-static
+apt install dkms gcc pkgconf python3 sudo make git openssl hostname man-db mount busybox-static
 pretend_release
 mkdir -p "$root/guest" "$repo"
 # sudo passes on what pages.sh sets for the benchmark.
