@@ -13,13 +13,13 @@
 	{ "window: get, reassociate, claim", 3, "b0", { "g0", "x0.1", "d0" } },
 
 	/* A map sees the request of its id, also when the entry is used again. */
-	{ "window: claim, begin, map behind a free entry", 3, "o3 b0 b1 b2",
-	  { "d0 b3", "m0", "m3" } },
+	{ "window: claim, begin, map behind a free entry", 3, "o6 b0 b1.3 b2",
+	  { "d0 b3", "m0", "m2" } },
 	{ "window: claim, begin, map of the entry's next request", 3, "o5 b0",
 	  { "d0 b1 d1 b2 d2 b3 d3 b4", "m0" } },
-	{ "window: unsend, begin in the same entry", 3, "o5 b0",
-	  { "n0", "b1 d1 b2.2 m2 d2" } },
-	{ "window: claim, begin, claim of the entry's next request", 3, "o3 b0 b1 b2",
+	{ "window: unsend, begin in the same entry", 3, "o6 b0",
+	  { "n0", "b1.3 d1 b2.2 m2 d2" } },
+	{ "window: claim, begin, claim of the entry's next request", 3, "o4 b0 b1 b2.2",
 	  { "d0 b3", "d0", "d3" } },
 	{ "window: unsend, begin of the same id, map", 3, "b0", { "n0 b1", "m0", "m1 d1" } },
 
@@ -79,6 +79,8 @@
 	{ "window: reserve, grant, the last reply", 3, "b0", { "r0", "o1 d0" } },
 	/* A newcomer that needs as few ids as the waiter does not get the returned one. */
 	{ "window: wait for one, begin of one, unsend", 3, "o1 b0 b1", { "v0", "b2", "n0" } },
+	{ "window: wait for room, begin of one, claim", 3, "o5 b0 r0 b1 y0 b2.2",
+	  { "v1", "b3", "d0" } },
 
 	/* Room */
 	{ "window: begin, associate with the span's room", 3, "o4 b0 b1 r0", { "B2", "a0.3" } },
@@ -170,7 +172,7 @@
 	{ "window: destroy, unload, claim", 3, "b0", { "D Z", "d0" } },
 	/* All may be over before the call is. */
 	{ "window: begin, claim, destroy", 3, "", { "b0", "d0 D Z" } },
-	{ "window: begin, claim, destroy, wait", 3, "o2 b0 b1 b2 n1",
+	{ "window: begin, claim, destroy, wait", 3, "o130 b0 b1 b2.126 n1",
 	  { "b3", "d3 D Z", "w0.2" } },
 	{ "window: claim, drain, destroy", 3, "b0", { "d0", "t D Z" } },
 	{ "window: unsend, drain, destroy", 3, "b0", { "n0", "t D Z" } },
