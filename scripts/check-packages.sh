@@ -161,7 +161,8 @@ in_guest
 files >"$work/after"
 diff "$work/before" "$work/after" >&2 || die "removing the packages leaves or removes other files"
 apt install autopkgtest autodep8
-inside sh -c 'cd /root/midatlas/packages && autopkgtest ./*.deb ./*.dsc -- null' >"$work/autopkgtest.log" 2>&1 ||
+# dkms' own test may break the chroot, which is temporary.
+inside sh -c 'cd /root/midatlas/packages && autopkgtest --ignore-restrictions=breaks-testbed ./*.deb ./*.dsc -- null' >"$work/autopkgtest.log" 2>&1 ||
 	die "autopkgtest fails, see $work/autopkgtest.log"
 same_packages
 say "the packages install, work and go without a trace, and build the same twice; autopkgtest: $(
