@@ -154,6 +154,7 @@ enum bench_pattern {
  * @service: for BENCH_SAT: ns that the receiver takes for a request, besides the calls
  * @others: requests that go by beside an old one, or while allocations are counted
  * @old: beside @depth, one request is in flight from the beginning to the end
+ * @read: a reader may read the files of the table in debugfs, in the folder "read"
  */
 struct bench_case {
 	enum bench_pattern pattern;
@@ -167,7 +168,10 @@ struct bench_case {
 	unsigned int service;
 	unsigned int others;
 	bool old;
+	bool read;
 };
+
+extern const char *bench_name;	/* of the next atlas or window */
 
 #define BENCH_MORE	6
 #define BENCH_SAT_MIDS	256	/* the most ids of BENCH_SAT */

@@ -40,7 +40,7 @@ MODULE_PARM_DESC(baselines, "which of floor_min,floor_slots,floor_full,midatlas,
 
 static char *tests = "st,mt,pc,lookup,chase";
 module_param(tests, charp, 0444);
-MODULE_PARM_DESC(tests, "which of st,mt,pc,lookup,chase,memory,reuse,full,one_free,sat,sat_mixed,window_st,window_mt,window_pc,window_old,window_charge,window_spare,window_allocations,window_memory, or all");
+MODULE_PARM_DESC(tests, "which of st,mt,pc,lookup,chase,memory,reuse,full,one_free,sat,sat_mixed,unread,read,window_st,window_mt,window_pc,window_old,window_charge,window_spare,window_unread,window_read,window_allocations,window_memory, or all");
 
 static char *orders = "random";
 module_param(orders, charp, 0444);
@@ -112,6 +112,7 @@ static const struct bench_baseline *const all_baselines[] = {
  * @old: one request is in flight from the beginning
  * @charge: ids of a request; 0 is 1
  * @spare: credits that no request needs
+ * @read: a reader may read the files of the table
  * @more: the units of bench_sample::more
  */
 struct bench_test {
@@ -126,6 +127,7 @@ struct bench_test {
 	bool old;
 	unsigned int charge;
 	unsigned int spare;
+	bool read;
 	const char *const *more;
 };
 
@@ -135,6 +137,8 @@ static const char *const sat_more[BENCH_MORE] = {
 
 static const struct bench_test all_tests[] = {
 	{ "st", "ps", bench_measure, BENCH_CHURN, .timed = true, .alone = true },
+	{ "unread", "ps", bench_measure, BENCH_CHURN, .timed = true, .alone = true },
+	{ "read", "ps", bench_measure, BENCH_CHURN, .timed = true, .alone = true, .read = true },
 	{ "mt", "ps", bench_measure, BENCH_CHURN, .timed = true },
 	{ "pc", "ps", bench_measure, BENCH_PC, .timed = true },
 	{ "lookup", "ps", bench_measure, BENCH_LOOKUP, .timed = true, .alone = true },
@@ -153,6 +157,10 @@ static const struct bench_test all_tests[] = {
 	  .window = true, .charge = 16 },
 	{ "window_spare", "ps", bench_measure, BENCH_CHURN, .timed = true, .alone = true,
 	  .window = true, .spare = 512 },
+	{ "window_unread", "ps", bench_measure, BENCH_CHURN, .timed = true, .alone = true,
+	  .window = true },
+	{ "window_read", "ps", bench_measure, BENCH_CHURN, .timed = true, .alone = true,
+	  .window = true, .read = true },
 	{ "window_allocations", "allocations", bench_allocations, .alone = true,
 	  .window = true },
 	{ "window_memory", "bytes", bench_memory, .alone = true, .window = true },
@@ -293,6 +301,7 @@ static int bench_plan_size(const struct bench_test *test, const char *size)
 		.service = service,
 		.others = others,
 		.old = test->old,
+		.read = test->read,
 	};
 	unsigned int i;
 	char end;

@@ -761,6 +761,8 @@ static void run_free(struct bench_run *run)
 }
 
 /* Measures one baseline once. */
+const char *bench_name = "bench";
+
 int bench_measure(const struct bench_case *c, const struct bench_baseline *baseline,
 		  struct bench_sample *sample)
 {
@@ -770,6 +772,7 @@ int bench_measure(const struct bench_case *c, const struct bench_baseline *basel
 	err = run_alloc(&run);
 	if (err)
 		goto out;
+	bench_name = c->read ? "read" : "bench";
 	run.table = baseline->create(c->max + c->old);
 	if (IS_ERR(run.table)) {
 		err = PTR_ERR(run.table);

@@ -217,14 +217,14 @@ class Targets:
              self.results.ratio(*cell, than, "window_locked"),
              f"{cell[0]} {cell[1]}, {depth_name(cell[2])}") for cell in cells], least=True)
 
-    def variant(self, text, limit, test):
-        """The time of midwindow in @test as a multiple of that in window_st"""
+    def variant(self, text, limit, test, than="window_st", of="midwindow", floor="window_locked"):
+        """The time of @of in @test as a multiple of that in @than"""
         def ratio(order, size, baseline):
-            a, b = (self.results.get(t, order, baseline, size) for t in (test, "window_st"))
+            a, b = (self.results.get(t, order, baseline, size) for t in (test, than))
             return a / b if a and b else None
 
         self.add(text, limit, [
-            (ratio(order, size, "midwindow"), ratio(order, size, "window_locked"),
+            (ratio(order, size, of), ratio(order, size, floor),
              f"{order}, {depth_name(size)}") for _, order, size in self.results.cells([test])])
 
     def sizes(self, text, limit, test, value, least=False, of="midatlas"):
@@ -377,6 +377,9 @@ def judge(results, cpus):
                    "untraced_atlas", floor=None)
     targets_of_window(targets, results)
     targets_of_sat(targets, results)
+    for of, window in (("midatlas", ""), ("midwindow", "window_")):
+        targets.variant(f"{of}: time while a task reads debugfs, times without", 1.03,
+                        f"{window}read", f"{window}unread", of)
     return targets
 
 

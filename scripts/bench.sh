@@ -8,15 +8,16 @@
 # of "make check"). OUT=DIR receives the results.
 # BEFORE=COMMIT measures the atlas of that commit in the same run, as "before".
 # ONLY=NAME,... measures only these baselines, and in quick mode all depths in both orders.
-# WINDOW=only measures only the window, WINDOW=no only the atlas; SAT=only only full tables while
-# tasks wait, SAT=no all but these.
+# PARTS="window sat" measures only these: atlas, window, sat (full tables while tasks wait), read
+# (the cost of a task that reads debugfs without a pause).
 # HERE=yes loads the modules of "make modules" into the running kernel instead, and packs the
 # results and the description of the machine into midatlas-bench-MACHINE.tar.gz, in OUT or
 # the current directory.
 
 . "$(dirname "$0")/lib.sh"
 
-mode=${MODE:-quick} out=${OUT:-} here=${HERE:-} before=${BEFORE:-} only=${ONLY:-} window=${WINDOW:-} sat=${SAT:-}
+mode=${MODE:-quick} out=${OUT:-} here=${HERE:-} before=${BEFORE:-} only=${ONLY:-}
+parts=${PARTS:-atlas window sat$([ -n "$here" ] || echo ' read')}
 
 # Depths, as maximum/in flight
 main=4096/1,4096/50,4096/1000,65535/4096,65535/65472
@@ -29,6 +30,8 @@ reuse=64/1,64/50,65535/1,65535/50,65535/1000
 
 # The module's parameters for the atlas, a line for each boot of the guest
 atlas_phases() {
+	local part
+
 	case $mode in
 	smoke)
 		echo "tests=st,mt,pc,lookup,chase orders=all rounds=1 repeats=0 ms=1 sizes=64/50"
@@ -87,6 +90,17 @@ sat_phases() {
 	esac
 }
 
+# The same while a task on another CPU reads all files in debugfs
+read_phases() {
+	local ms=300 sizes=64/50,512/512
+
+	case $mode in
+	smoke) ms=20 sizes=64/50 ;;
+	full) ms=1700 ;;	# a minute of reading each
+	esac
+	echo "tests=unread,read,window_unread,window_read orders=random ms=$ms sizes=$sizes baselines=midatlas,midwindow"
+}
+
 # named PATTERN...: the baselines in ONLY that grep finds
 named() {
 	tr , '\n' <<<"$only" | grep "$@" | paste -sd ,
@@ -97,23 +111,15 @@ phases() {
 	quick | full | smoke) ;;
 	*) die "MODE=$mode: give quick, full or smoke" ;;
 	esac
-	case $window in
-	'' | only | no) ;;
-	*) die "WINDOW=$window: give only or no" ;;
-	esac
-	case $sat in
-	'' | only | no) ;;
-	*) die "SAT=$sat: give only or no" ;;
-	esac
-	if [ "$window" != only ] && [ "$sat" != only ]; then
-		atlas_phases | only "$(named -v 'window\|semaphore_ida\|nfs_slots')" "$before"
-	fi
-	if [ "$window" != no ] && [ "$sat" != only ]; then
-		window_phases | only "$(named window)"
-	fi
-	if [ "$sat" != no ] && [ -z "$window" ]; then
-		sat_phases | only "$(named 'midatlas\|midwindow_reserve\|window_cifs\|sbitmap_queue\|semaphore_ida\|nfs_slots')" "$before"
-	fi
+	for part in $parts; do
+		case $part in
+		atlas) atlas_phases | only "$(named -v 'window\|semaphore_ida\|nfs_slots')" "$before" ;;
+		window) window_phases | only "$(named window)" ;;
+		sat) sat_phases | only "$(named 'midatlas\|midwindow_reserve\|window_cifs\|sbitmap_queue\|semaphore_ida\|nfs_slots')" "$before" ;;
+		read) read_phases ;;
+		*) die "PARTS=$parts: give some of atlas, window, sat, read" ;;
+		esac
+	done
 }
 
 # copy NAME MODULE [COMMIT]: makes midatlas or midwindow, of that commit or of this tree, a

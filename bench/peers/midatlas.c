@@ -7,7 +7,7 @@
 
 static void *midatlas_create(unsigned int max)
 {
-	return mid_atlas_create("bench", max, max, GFP_KERNEL);
+	return mid_atlas_create(bench_name, max, max, GFP_KERNEL);
 }
 
 static void midatlas_destroy(void *table)

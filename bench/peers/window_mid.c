@@ -25,7 +25,7 @@ static void *window_mid_create(unsigned int max)
 
 	if (!t)
 		return ERR_PTR(-ENOMEM);
-	t->w = mid_window_create("bench", max, GFP_KERNEL);
+	t->w = mid_window_create(bench_name, max, GFP_KERNEL);
 	if (IS_ERR(t->w)) {
 		err = t->w;
 		kfree(t);

@@ -9,9 +9,16 @@
 bench=/sys/kernel/debug/midatlas_bench
 
 # Without debugfs, whose directories would count as memory of an atlas or a window
+debugfs=0
+case $PARAMETERS in
+*read*)
+	debugfs=1
+	taskset -c $((CPUS - 1)) sh "${0%/*}/read-debugfs.sh" &
+	;;
+esac
 copies=$(ls bench/*/mid*_*.ko 2>/dev/null)
 for module in ./midatlas.ko ./midwindow.ko $copies; do
-	load "$module" debugfs=0 || fail "$module does not load"
+	load "$module" debugfs=$debugfs || fail "$module does not load"
 done
 # Short grace periods: a window waits for one when it is destroyed, and none is measured.
 echo 1 >/sys/kernel/rcu_expedited
@@ -33,6 +40,7 @@ while read -r state percent _ <$bench/state && [ "$state" = running ]; do
 done
 sed 's/^/= /' $bench/results.csv
 [ "$state" = 'done' ] || fail "the benchmark $state"
+[ $debugfs = 0 ] || kill $!
 rmmod midatlas_bench || fail "midatlas_bench does not unload"
 # shellcheck disable=SC2086	# one module each
 rmmod midwindow midatlas ${copies:+$(basename -a -s .ko $copies)} || fail "the modules do not unload"
