@@ -7,6 +7,8 @@
 #include "../../bench/peers/midatlas.c"
 #include "scale.h"
 
+const char *bench_name = "scale";
+
 void scale_label_atlas(void *table)
 {
 	struct mid_atlas *atlas = table;
