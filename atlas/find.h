@@ -6,7 +6,7 @@
  * so a MID rests until the CPU comes round again.  The table is dealt out in chunks,
  * one for each CPU, and @cursor says which chunk is next, so CPUs rarely write to
  * the same cache line.  In a small table, which has generation bits enough, a CPU goes
- * round in its chunk as long as half of that is free.
+ * round in its chunk as long as at most one in eight slots that it meets there is busy.
  *
  * *Cache.*  Where a quarter or less of the slots is free ("low space"), or half of a
  * small table, a scan meets many busy slots.  There each CPU keeps a small ring of slots
@@ -94,7 +94,7 @@ static __always_inline bool mid_find_ends_chunk(const struct mid_table *t, unsig
 /* Where a CPU goes on after slot @i, the last of a chunk in which it met @busy busy slots */
 static unsigned int mid_find_turn(struct mid_table *t, unsigned int i, unsigned int busy)
 {
-	if (i != MID_NO_SLOT && t->order <= MID_STAY_ORDER && busy < t->chunk / 2)
+	if (i != MID_NO_SLOT && t->order <= MID_STAY_ORDER && busy <= t->chunk / 8)
 		return i + 1 - t->chunk;
 	return atomic_fetch_add_relaxed(t->chunk, &t->cursor) & t->mask;
 }
