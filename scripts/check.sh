@@ -116,16 +116,18 @@ check_all() {
 	# Guests that run at the same time must not be pinned to the same CPUs.
 	export PINNED=''
 	PART=${PART:-5} step "KUnit under UML" run kunit.sh
-	step "load and unload under UML" run guest.sh lifecycle &
+	{
+		step "load and unload under UML" run guest.sh lifecycle
+		MODE=smoke step "short benchmark, results only" run bench.sh
+		step "9p on midatlas" run 9p.sh short
+	} &
 	guests=$!
-	MODE=smoke step "short benchmark, results only" run bench.sh
 	REQUESTS=20000 step "short demo" run demo.sh
 	HOSTILE=1 FRAMES=20000 BEHAVIOURS=repeated,truncated,short,too_long,reset_in_frame,storm \
 		step "short hostile-server run" run demo.sh
 	step "tracepoints, debugfs and midatlas-top" run guest.sh observe
 	step "cifs on midatlas" run cifs.sh short
 	step "cifs' requests that hang, in four lists" run cifs.sh hang
-	step "9p on midatlas" run 9p.sh short
 	wait $guests
 	wait $beside || [ "$(failed)" -gt 0 ] || step "the checks without a guest" false
 	echo "$(passed) passed, $(failed) failed, in $SECONDS s"
