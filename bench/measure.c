@@ -760,9 +760,9 @@ static void run_free(struct bench_run *run)
 	free_percpu(run->percpu_gap);
 }
 
-/* Measures one baseline once. */
 const char *bench_name = "bench";
 
+/* Measures one baseline once. */
 int bench_measure(const struct bench_case *c, const struct bench_baseline *baseline,
 		  struct bench_sample *sample)
 {

@@ -9,7 +9,7 @@
 # BEFORE=COMMIT measures the atlas of that commit in the same run, as "before".
 # ONLY=NAME,... measures only these baselines, and in quick mode all depths in both orders.
 # PARTS="window sat" measures only these: atlas, window, sat (full tables while tasks wait), read
-# (the cost of a task that reads debugfs without a pause).
+# (the cost of a task that shows the files in debugfs again and again).
 # HERE=yes loads the modules of "make modules" into the running kernel instead, and packs the
 # results and the description of the machine into midatlas-bench-MACHINE.tar.gz, in OUT or
 # the current directory.
@@ -30,8 +30,6 @@ reuse=64/1,64/50,65535/1,65535/50,65535/1000
 
 # The module's parameters for the atlas, a line for each boot of the guest
 atlas_phases() {
-	local part
-
 	case $mode in
 	smoke)
 		echo "tests=st,mt,pc,lookup,chase orders=all rounds=1 repeats=0 ms=1 sizes=64/50"
@@ -107,6 +105,8 @@ named() {
 }
 
 phases() {
+	local part
+
 	case $mode in
 	quick | full | smoke) ;;
 	*) die "MODE=$mode: give quick, full or smoke" ;;

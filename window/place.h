@@ -35,7 +35,7 @@
  *
  * A server chooses which requests stay in flight.  It cannot choose those of different
  * blocks so that they have the same home, nor those of one block so that they are in a row,
- * unless it guesses the stride: this is secret, too.
+ * unless it guesses the stride, one of 14: this is secret, too.
  *
  * Room
  * ====
