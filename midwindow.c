@@ -77,7 +77,6 @@
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
-#include <linux/prefetch.h>
 #include <linux/random.h>
 #include <linux/rbtree.h>
 #include <linux/rcupdate.h>
@@ -1318,7 +1317,7 @@ static void mid_window_read_stats(struct mid_window *w, struct mid_window_stats 
 	stats->abandoned = w->nr_abandoned;
 	stats->waiters = atomic_read(&w->waiting);
 	stats->wants = first ? first->want.min : 0;
-	stats->slots = mid_hash_room(w->hash->bits);
+	stats->slots = w->hash->room;
 	stats->associated = w->associated;
 	stats->dissociated = w->associated - stats->in_use + w->nr_abandoned;
 	stats->stale = w->stale;

@@ -206,8 +206,6 @@ static unsigned int mid_ids_find_returned(const struct mid_window *w, unsigned i
 	unsigned long word, runs;
 	u64 id;
 
-	if (w->returned < min)
-		return 0;
 	/* @run ids just below @id were returned. */
 	for (id = w->tail; id - w->tail < w->next - w->tail; id += BITS_PER_LONG) {
 		word = mid_ids_returned(w, id);
@@ -244,11 +242,8 @@ static void mid_ids_pull(struct mid_window *w)
 static unsigned int mid_ids_find_new(struct mid_window *w, unsigned int min, unsigned int max,
 				     u64 *first)
 {
-	u64 n;
+	u64 n = min_t(u64, max, w->limit - w->next);
 
-	if (w->limit - w->next < max)
-		mid_ids_pull(w);
-	n = min_t(u64, max, w->limit - w->next);
 	if (w->next + n - w->tail > MID_IDS_SPREAD) {
 		w->tail = round_down(mid_ids_lowest_unsent(w), BITS_PER_LONG);
 		n = min_t(u64, n, MID_IDS_SPREAD - (w->next - w->tail));
@@ -278,12 +273,12 @@ static unsigned int mid_ids_find(struct mid_window *w, unsigned int min, unsigne
 {
 	unsigned int n;
 
-	if (mid_ids_available(w, urgent) < max)
+	if (w->limit - w->next < max + w->aside)
 		mid_ids_pull(w);
 	max = min_t(u64, max, mid_ids_available(w, urgent));
 	if (max < min)
 		return 0;
-	n = mid_ids_find_returned(w, min, max, first);
+	n = w->returned < min ? 0 : mid_ids_find_returned(w, min, max, first);
 	return n ?: mid_ids_find_new(w, min, max, first);
 }
 

@@ -115,12 +115,16 @@ struct mid_entry {
  * @older: the table before this one
  * @entries: 2^@bits of them
  * @bits: how large the table is
+ * @mask: 2^@bits - 1
+ * @room: for how many requests there is room
  * @reach: no request is farther from its home
  */
 struct mid_hash {
 	struct mid_hash *older;
 	struct mid_entry *entries;
 	unsigned int bits;
+	unsigned int mask;
+	unsigned int room;
 	unsigned int reach;
 };
 
@@ -128,33 +132,11 @@ struct mid_hash {
 static struct mid_entry *mid_window_next_entry(const struct mid_window *w, struct mid_hash **h,
 					       struct mid_entry *e)
 {
-	if (e && ++e < (*h)->entries + BIT((*h)->bits))
+	if (e && e++ < (*h)->entries + (*h)->mask)
 		return e;
 	/* Pairs with mid_window_grow(). */
 	*h = e ? (*h)->older : smp_load_acquire(&w->hash);
 	return *h ? (*h)->entries : NULL;
-}
-
-static struct mid_hash *mid_hash_alloc(unsigned int bits, gfp_t gfp)
-{
-	struct mid_hash *h = mid_window_alloc(sizeof(*h), gfp);
-
-	if (!h)
-		return NULL;
-	h->entries = mid_window_alloc(sizeof(*h->entries) << bits, gfp);
-	if (!h->entries) {
-		kfree(h);
-		return NULL;
-	}
-	h->bits = bits;
-	return h;
-}
-
-static void mid_hash_free(struct mid_hash *h)
-{
-	if (h)
-		kvfree(h->entries);
-	kfree(h);
 }
 
 static unsigned int mid_hash_room(unsigned int bits)
@@ -172,6 +154,30 @@ static unsigned int mid_hash_bits(unsigned int slots)
 	return bits;
 }
 
+static struct mid_hash *mid_hash_alloc(unsigned int bits, gfp_t gfp)
+{
+	struct mid_hash *h = mid_window_alloc(sizeof(*h), gfp);
+
+	if (!h)
+		return NULL;
+	h->entries = mid_window_alloc(sizeof(*h->entries) << bits, gfp);
+	if (!h->entries) {
+		kfree(h);
+		return NULL;
+	}
+	h->bits = bits;
+	h->mask = BIT(bits) - 1;
+	h->room = mid_hash_room(bits);
+	return h;
+}
+
+static void mid_hash_free(struct mid_hash *h)
+{
+	if (h)
+		kvfree(h->entries);
+	kfree(h);
+}
+
 static __always_inline unsigned int mid_hash_home(const struct mid_window *w,
 						  const struct mid_hash *h, u64 id)
 {
@@ -182,7 +188,7 @@ static __always_inline unsigned int mid_hash_home(const struct mid_window *w,
 
 static __always_inline struct mid_entry *mid_hash_entry(const struct mid_hash *h, unsigned int i)
 {
-	return &h->entries[i & (BIT(h->bits) - 1)];
+	return &h->entries[i & h->mask];
 }
 
 static __always_inline bool mid_word_in_use(u64 word)
@@ -246,7 +252,7 @@ static unsigned int mid_window_in_use(struct mid_window *w)
 /* Whether there is room for one request more */
 static bool mid_window_has_room(struct mid_window *w)
 {
-	unsigned int room = mid_hash_room(w->hash->bits) - w->rooms;
+	unsigned int room = w->hash->room - w->rooms;
 
 	/* Without a look at @freed, which another CPU writes, if that is enough */
 	return w->associated - w->freed_seen < room || mid_window_in_use(w) < room;
@@ -260,8 +266,8 @@ static void mid_window_count(struct mid_window *w)
 }
 
 /* A request with the ids from @first on is in flight.  There must be room. */
-static void mid_window_fill(struct mid_window *w, u64 first, unsigned int charge, void *ctx,
-			    struct mid_tag *tag)
+static __always_inline void mid_window_fill(struct mid_window *w, u64 first,
+					    unsigned int charge, void *ctx, struct mid_tag *tag)
 {
 	struct mid_hash *h = w->hash;
 	unsigned int i = mid_hash_home(w, h, first), n = 0;
@@ -270,8 +276,6 @@ static void mid_window_fill(struct mid_window *w, u64 first, unsigned int charge
 
 	lockdep_assert_held(&w->lock);
 
-	/* Most likely it is the next one that is filled. */
-	prefetchw(mid_hash_entry(h, mid_hash_home(w, h, w->next)));
 	while (!mid_slot_is_free(&(e = mid_hash_entry(h, i + n))->slot))
 		n++;
 	if (n > h->reach)

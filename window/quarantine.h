@@ -90,7 +90,7 @@ static void mid_window_expire(struct work_struct *work)
 static bool mid_window_begin_quarantine(struct mid_window *w, struct mid_entry *e, void *ctx,
 					unsigned long quarantine)
 {
-	unsigned int most = max(mid_hash_room(w->hash->bits) / 4, MID_LEAST_ABANDONED);
+	unsigned int most = max(w->hash->room / 4, MID_LEAST_ABANDONED);
 	unsigned long until = jiffies + quarantine;
 
 	if (!mid_slot_abandon(&e->slot, &w->lock, MID_LIVE, MID_STATE, ctx, until))

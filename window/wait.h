@@ -179,7 +179,8 @@ static void mid_window_starve(struct mid_window *w)
  * The ids for the first in line: how many, from @first on, or why there are none:
  * -ENOSPC if there is no room.
  */
-static int mid_window_pick(struct mid_window *w, const struct mid_want *want, u64 *first)
+static __always_inline int mid_window_pick(struct mid_window *w, const struct mid_want *want,
+					   u64 *first)
 {
 	unsigned int n;
 
@@ -215,14 +216,15 @@ static int mid_window_pick_returned(struct mid_window *w, const struct mid_want 
 
 	if (w->shut)
 		return -ESHUTDOWN;
-	if (w->paused || max < want->min || !mid_window_has_room(w))
+	if (w->paused || max < want->min || w->returned < want->min || !mid_window_has_room(w))
 		return -EAGAIN;
 	n = mid_ids_find_returned(w, want->min, max, first);
 	return n ? n : -EAGAIN;
 }
 
 /* The same for a caller that is not in line */
-static int mid_window_pick_now(struct mid_window *w, const struct mid_want *want, u64 *first)
+static __always_inline int mid_window_pick_now(struct mid_window *w, const struct mid_want *want,
+					       u64 *first)
 {
 	struct mid_waiter *least;
 	int err = -EAGAIN;

@@ -75,9 +75,6 @@ void __attribute__((noreturn, format(printf, 1, 2))) broken(const char *fmt, ...
 #define smp_rmb()	barrier()
 #define smp_wmb()	barrier()
 #define smp_mb__after_atomic()	barrier()
-#ifndef prefetchw
-#define prefetchw(p)	((void)(p))
-#endif
 #define smp_mb__before_atomic()	barrier()
 
 #define __rcu

@@ -341,17 +341,6 @@ static void access(const void *addr, bool write, u64 cost)
 	line->spinning = 0;
 }
 
-void machine_fetch(const void *p)
-{
-	u64 now = me ? me->clock : 0;
-
-	if (!me)
-		return;
-	access(p, true, 0);
-	/* Nobody waits for it. */
-	me->clock = now;
-}
-
 static void seen(const void *addr, bool write)
 {
 	if (me)

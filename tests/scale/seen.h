@@ -7,10 +7,8 @@
 #define _SCALE_SEEN_H
 
 extern unsigned int machine_cpus;
-void machine_fetch(const void *p);
 
 #define MODEL_CPUS	machine_cpus
-#define prefetchw(p)	machine_fetch(p)
 #define ____cacheline_aligned			__attribute__((aligned(64)))
 #define ____cacheline_aligned_in_smp	____cacheline_aligned
 #define GFP_NOWAIT	0u
