@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# fuzz.sh [TARGET...]: fuzzes midatlas.c, midwindow.c and the sample client with libFuzzer,
-# in user space under ASan and UBSan; see tests/fuzz/README. EXECUTIONS=N is the total
-# number of inputs. ATLAS=FILE, WINDOW=FILE and CLIENT=FILE replace the sources. SEEDS=new
-# rewrites the seeds from all inputs that were found.
+# fuzz.sh [TARGET...]: fuzzes midatlas.c, midwindow.c and the sample client (client: SMB1,
+# client2: SMB2) with libFuzzer, in user space under ASan and UBSan; see tests/fuzz/README.
+# EXECUTIONS=N is the total number of inputs. ATLAS=FILE, WINDOW=FILE and CLIENT=FILE replace
+# the sources. SEEDS=new rewrites the seeds from all inputs that were found.
 
 . "$(dirname "$0")/lib.sh"
 . "$top/tests/user.sh"
@@ -13,8 +13,8 @@ executions=${EXECUTIONS:-10000000}
 atlas=$(realpath "${ATLAS:-$top/midatlas.c}")
 window=$(realpath "${WINDOW:-$top/midwindow.c}")
 client=$(realpath "${CLIENT:-$top/samples/smbecho_connection.c}")
-rest=("$top"/samples/smbecho_{request,smb1}.c)
-all='atlas window client'
+request=$top/samples/smbecho_request.c
+all='atlas window client client2'
 
 # build TARGET SOURCE...: without traced comparisons, as no target compares with magic
 # numbers
@@ -22,7 +22,7 @@ build() {
 	say "building the $1 fuzzer"
 	user_build clang "$1" -DALONE -fsanitize=fuzzer,address,undefined \
 		-fno-sanitize-recover=all -fno-sanitize-coverage=trace-cmp \
-		-I"$top/tests/fuzz" -I"$top/samples" "$top/tests/fuzz/$1.c" "$top/tests/fuzz/kernel.c" "${@:2}"
+		-I"$top/tests/fuzz" -I"$top/samples" "$top/tests/fuzz/${1%2}.c" "$top/tests/fuzz/kernel.c" "${@:2}"
 }
 
 build_target() {
@@ -38,14 +38,20 @@ build_target() {
 		;;
 	client)
 		user_headers kernel.h "$atlas" "${including[@]}"
-		user_headers client.h "$client" "${rest[@]}" "$top"/samples/smb{1,echo}.h
-		build client "$client" "${rest[@]}" "$atlas"
+		user_headers client.h "$client" "$request" "$top"/samples/{smbecho_smb1.c,smb{1,echo}.h}
+		build client "$top"/tests/fuzz/smb1.c "$client" "$request" "$top/samples/smbecho_smb1.c" "$atlas"
+		;;
+	client2)
+		user_headers window.h "$window" "${including[@]}"
+		user_headers client.h "$client" "$request" "$top"/samples/{smbecho_smb2.c,smb{1,2,echo}.h}
+		build client2 -fno-sanitize=alignment "$top"/tests/fuzz/smb2.c "$client" "$request" \
+			"$top/samples/smbecho_smb2.c" "$window" "$tools"/lib/{rbtree,hweight,vsprintf,list_sort}.c
 		;;
 	esac
 }
 
-# share TARGET: its part of ten inputs. The client takes twice as long for each.
-share() { case $1 in client) echo 2 ;; *) echo 4 ;; esac; }
+# share TARGET: its part of ten inputs. The clients take longer for each.
+share() { case $1 in client*) echo 1 ;; *) echo 4 ;; esac; }
 
 # fuzzer TARGET ARGUMENT...: without LeakSanitizer, as the targets themselves check for leaks
 fuzzer() {

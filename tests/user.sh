@@ -6,7 +6,7 @@
 # shellcheck disable=SC2154
 
 # Headers that come from the kernel's tools/include
-stateless='bitmap bitops bits compiler err hash kernel list list_sort log2 math overflow rbtree sizes types'
+stateless='bitmap bitops bits build_bug compiler err hash kernel list list_sort log2 math overflow rbtree sizes types'
 
 # Files whose includes need stubs
 mapfile -t including < <(own_sources)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Fuzzes the sample client with an arbitrary SMB1 server.
+ * Fuzzes the sample client with an arbitrary server of SMB1 or SMB2.
  *
  * The client's receiver runs unmodified.  Whenever it has read all data, the input
  * chooses what happens next: the server sends data in pieces of any size or closes
@@ -12,12 +12,9 @@
  */
 #include <sanitizer/asan_interface.h>
 
-#include "smbecho.h"
+#include "server.h"
 
 #define STREAM		(2 * SMB_FRAME_MAX)
-#define SENT		16	/* requests that the server remembers */
-#define MESSAGE_MAX	512
-#define HEAD		sizeof(__be32)
 
 struct options options;
 atomic64_t results[NR_RESULTS];
@@ -32,10 +29,8 @@ static unsigned int send_limit, fail_connect;
 static int send_error, receive_error;
 static bool pending_signal, killed_at_lock;
 
-/* The last complete messages that the client sent */
-struct message { u8 data[MESSAGE_MAX]; size_t size; unsigned int replies, right; };
-static struct message sent[SENT];
-static unsigned int nr_sent;
+struct message sent[SENT];
+unsigned int nr_sent;
 static u8 outgoing[MESSAGE_MAX];
 static size_t nr_outgoing;
 
@@ -43,9 +38,7 @@ static size_t nr_outgoing;
 static u8 stream[STREAM];
 static size_t stream_at, stream_end;
 static unsigned int piece;
-static unsigned int good;		/* correct replies in it */
-
-static s64 result(enum result what) { return results[what].counter; }
+unsigned int good;
 
 /* The client's other half */
 
@@ -103,15 +96,15 @@ void fuzz_jiffy(void) { }
 
 /* The server's side of the stream */
 
-static bool room_for(size_t size) { return stream_end + size <= STREAM; }
+bool room_for(size_t size) { return stream_end + size <= STREAM; }
 
-static void stream_put(const void *data, size_t size)
+void stream_put(const void *data, size_t size)
 {
 	memcpy(stream + stream_end, data, size);
 	stream_end += size;
 }
 
-static void stream_head(u32 head)
+void stream_head(u32 head)
 {
 	__be32 be = cpu_to_be32(head);
 
@@ -124,6 +117,7 @@ static void forget_connection(void)
 	nr_outgoing = 0;
 	stream_at = 0;
 	stream_end = 0;
+	server_connected();
 }
 
 /* The client sent @size more bytes of a message. */
@@ -147,6 +141,7 @@ static void server_reads(const void *data, size_t size)
 	message->replies = 0;
 	message->right = 0;
 	nr_outgoing = 0;
+	server_got(message);
 }
 
 /* The socket calls */
@@ -274,95 +269,6 @@ static void say_frame(void)
 	stream_end += size;
 }
 
-/* Builds the correct reply to @request and returns its size. */
-static size_t reply_to(const u8 *request, size_t size, unsigned int number, u8 *to)
-{
-	struct smb_negotiate_reply *negotiated = (void *)to;
-	struct smb_echo *echo = (void *)to;
-	u8 max_mpx;
-
-	memcpy(to, request + HEAD, size - HEAD);
-	echo->header.flags |= SMB_FLAGS_REPLY;
-	if (echo->header.command == SMB_COM_ECHO) {
-		echo->count = cpu_to_le16(number);
-		return size - HEAD;
-	}
-	max_mpx = input_byte();
-	memset(to + sizeof(echo->header), 0, 64);
-	negotiated->header.word_count = SMB_NEGOTIATE_WORDS;
-	negotiated->max_mpx = cpu_to_le16(max_mpx < 0xf8 ? max_mpx & 15 : max_mpx);
-	return sizeof(struct smb_header) + 2 * SMB_NEGOTIATE_WORDS + sizeof(__le16);
-}
-
-/* Do the replies differ in a field that the client checks, except for the count? */
-static bool matters(const struct smb_echo *reply, const struct smb_echo *right, size_t size)
-{
-	const struct smb_header *a = &reply->header, *b = &right->header;
-
-	return a->magic != b->magic || a->command != b->command || a->status != b->status ||
-		!(a->flags & SMB_FLAGS_REPLY) || a->mid != b->mid ||
-		a->word_count != b->word_count || reply->byte_count != right->byte_count ||
-		memcmp(reply->data, right->data, size - sizeof(*right));
-}
-
-/* May the client accept this reply?  At most one for each count. */
-static bool may_be_good(struct message *request, const struct smb_echo *reply,
-			const struct smb_echo *right, size_t size)
-{
-	u32 number = 1u << (le16_to_cpu(reply->count) & 31);
-
-	if (right->header.command != SMB_COM_ECHO || matters(reply, right, size) ||
-	    request->right & number)
-		return false;
-	request->right |= number;
-	return true;
-}
-
-/* The reply to a recent request, with the changes that the input makes */
-static void say_reply(void)
-{
-	u8 right[MESSAGE_MAX], reply[MESSAGE_MAX];
-	u8 what = input_byte(), how = input_byte();
-	unsigned int ago = nr_sent ? 1 + what % min(nr_sent, SENT + 0u) : 0;
-	struct message *request = &sent[(nr_sent - ago) % SENT];
-	size_t size, cut = 0, at;
-
-	if (!ago || !room_for(HEAD + MESSAGE_MAX))
-		return;
-	if (!(how & 1))
-		request->replies++;
-	size = reply_to(request->data, request->size, request->replies + (how >> 6), right);
-	memcpy(reply, right, size);
-	if (how & 2) {
-		at = input_byte() % size;
-		reply[at] ^= input_byte();
-	}
-	if (how & 4) {
-		at = input_below(sizeof(struct smb_echo));
-		reply[at] = input_byte();
-	}
-	if (how & 8)
-		cut = input_byte() % (size + 1);
-	good += !cut && may_be_good(request, (void *)reply, (void *)right, size);
-	stream_head(size - cut);
-	stream_put(reply, size - cut);
-}
-
-static void say_unasked(void)
-{
-	struct smb_header header = {
-		.magic = SMB_MAGIC, .command = SMB_COM_ECHO, .flags = SMB_FLAGS_REPLY,
-	};
-	u8 how = input_byte();
-
-	if (!room_for(HEAD + SMB_MESSAGE_MIN))
-		return;
-	header.mid = how == 0xff ? cpu_to_le16(0xffff) : cpu_to_le16(input_word());
-	stream_head(SMB_MESSAGE_MIN - (how & 1 && how != 0xff));
-	stream_put(&header, sizeof(header));
-	stream_put("\0", 2 - (how & 1 && how != 0xff));
-}
-
 /* Submits from a task that is killed when it waits for the send lock or the reply. */
 static void submit_and_be_killed(void)
 {
@@ -428,9 +334,7 @@ static void check(void)
 		ended += result(i);
 	must(result(REQUESTS) == ended, "of %lld requests %lld ended",
 	     (long long)result(REQUESTS), (long long)ended);
-	must(result(REPLIES) - result(MISMATCHES) <= good,
-	     "%lld good replies of %u", (long long)(result(REPLIES) - result(MISMATCHES)), good);
-	must(result(ABANDONED) <= result(CANCELLED), "more were abandoned than cancelled");
+	server_check();
 	must(!the_socket.sk, "a socket is left");
 }
 
@@ -453,16 +357,8 @@ void fuzz(void)
 	u8 how = input_byte();
 
 	forget();
-	options = (struct options){
-		.payload = 4 + (how & 15),
-		.echo_count = 1 + (how >> 4 & 3),
-		.several_every = 1,
-		.reassociate_every = how >> 6,
-		.tries = 2,
-		.timeout_ms = 400,
-		.quarantine_ms = 300,
-	};
-	client.protocol = &smb1;
+	options = server_options(how);
+	client.protocol = server_protocol;
 	if (client_start(&client))
 		return;
 	receiver.fn(receiver.data);

@@ -47,6 +47,9 @@ typedef struct { int none; } wait_queue_head_t;
 #define HZ	20
 #define msecs_to_jiffies(ms)	((ms) / (1000 / HZ))
 #define ktime_get_ns()		(jiffies * (1000000000ull / HZ))
+#ifndef time_after_eq
+#define time_after_eq(a, b)	((long)((a) - (b)) >= 0)
+#endif
 
 /* Memory */
 
@@ -68,6 +71,7 @@ struct rnd_state { u32 state; };
 
 #define prandom_seed_state(s, seed)	((s)->state = (seed))
 void prandom_bytes_state(struct rnd_state *s, void *buf, size_t n);
+#define get_random_bytes(buf, n)	memset(buf, 0xee, n)
 
 /* Messages */
 
@@ -97,6 +101,11 @@ struct iov_iter {
 };
 
 struct msghdr { unsigned int msg_flags; struct iov_iter msg_iter; };
+
+#define U16_MAX		USHRT_MAX
+#define SZ_64K		0x10000
+#undef static_assert
+#define static_assert(c)	_Static_assert(c, #c)
 
 /* Constant if its argument is constant */
 #undef cpu_to_be32
