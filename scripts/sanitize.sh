@@ -28,8 +28,14 @@ run() {
 	fi
 }
 
+# use CONFIG: with this kernel, which is built first, as that takes longer than a test may
+use() {
+	export CONFIG=$top/scripts/kernel/$1
+	"$top/scripts/kernel.sh" >/dev/null
+}
+
 kasan() {
-	export CONFIG=$top/scripts/kernel/kasan.config
+	use kasan.config
 	run kasan kunit 900 "$top/scripts/kunit.sh"
 	run kasan stress 1800 env OPERATIONS=10000000 LIMIT=1700 "$top/scripts/guest.sh" stress
 	run kasan client 600 env REQUESTS=20000 "$top/scripts/demo.sh"
@@ -38,7 +44,7 @@ kasan() {
 }
 
 kcsan() {
-	export CONFIG=$top/scripts/kernel/kcsan.config
+	use kcsan.config
 	run kcsan kunit 900 env PART=200 SUITES='*_race' LIMIT=800 "$top/scripts/kunit.sh"
 	run kcsan stress 1800 env OPERATIONS=1000000 LIMIT=1700 "$top/scripts/guest.sh" stress
 	run kcsan client 600 env REQUESTS=5000 THREADS=32 "$top/scripts/demo.sh"
