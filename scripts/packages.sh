@@ -50,11 +50,14 @@ build_debs() {
 	[ ! -s "$work/lintian.log" ] || { cat "$work/lintian.log" >&2; die "lintian has printed something"; }
 }
 
-# On Debian rpm's database does not know what is installed, hence --nodeps.
+# On Debian rpm's database does not know what is installed, hence --nodeps. A source package has
+# the path of the directory in it, so it is always the same one.
 build_rpms() {
-	local dir=$work/rpm
+	local dir=/tmp/midatlas-rpm
 
-	mkdir -p "$dir"/{SOURCES,SPECS}
+	lock rpm
+	rm -rf "$dir"
+	mkdir -m 700 "$dir" "$dir"/{SOURCES,SPECS} || die "$dir belongs to somebody else: remove it"
 	cp "$work/orig" "$dir/SOURCES/midatlas-$version.tar.xz"
 	{ sed "s/^Version: .*/Version: $version/; s/^Packager: .*/Packager: $maintainer/" "$top/packaging/midatlas.spec"; rpm_changelog; } >"$dir/SPECS/midatlas.spec"
 	touch -d "@$SOURCE_DATE_EPOCH" "$dir"/*/midatlas*
@@ -63,6 +66,8 @@ build_rpms() {
 		--define 'clamp_mtime_to_source_date_epoch 1' "$dir/SPECS/midatlas.spec" >"$work/rpm.log" 2>&1 ||
 		{ tail -n 20 "$work/rpm.log" >&2; die "the RPM packages do not build"; }
 	! grep -i warning "$work/rpm.log" >&2 || die "warnings from rpmbuild"
+	mv "$dir"/RPMS/noarch/*.rpm "$dir"/SRPMS/*.rpm "$work/"
+	rm -rf "$dir"
 }
 
 need dpkg-buildpackage:dpkg-dev dh:debhelper dh_dkms:dh-dkms lintian:lintian fakeroot:fakeroot rpmbuild:rpm xz:xz-utils \
@@ -81,5 +86,5 @@ build_rpms
 
 mkdir -p "$out"
 rm -f "$out"/midatlas*
-mv "$work"/midatlas_* "$work"/midatlas-*.deb "$work"/rpm/RPMS/noarch/*.rpm "$work"/rpm/SRPMS/*.rpm "$out"
+mv "$work"/midatlas_* "$work"/midatlas-*.deb "$work"/*.rpm "$out"
 say "built $(cd "$out" && echo *.deb *.rpm) in $out, lintian is silent"
