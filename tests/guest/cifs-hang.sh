@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # smbd stops, and requests hang: whose are they, and since when? Compares what debugfs says
-# with cifs' DebugData, with what went over the wire, and with the tasks themselves. A proxy
+# with cifs' DebugData and events, with what went over the wire, and with the tasks. A proxy
 # between cifs and smbd records the wire.
 
 . "${0%/*}/smbd.sh"
 . "${0%/*}/cifs-lib.sh"
 . "${0%/*}/lib.sh"
 
+mount -t tracefs tracefs /sys/kernel/tracing || fail "no tracefs"
 window=/sys/kernel/debug/midwindow/127.0.0.1
 
 start_server
