@@ -116,6 +116,7 @@ extern const struct bench_baseline bench_smb1;
 extern const struct bench_baseline bench_smb2;
 extern const struct bench_baseline bench_window_floor;
 extern const struct bench_baseline bench_window_locked;
+extern const struct bench_baseline bench_locked_reserve;
 extern const struct bench_baseline bench_window_mid;
 extern const struct bench_baseline bench_window_reserve;
 extern const struct bench_baseline bench_window_cifs;
