@@ -114,9 +114,9 @@
  * @freed_seen: a lower bound of the count in @freed
  * @returned: returned ids below @next
  * @rooms: spans that have room for their first request
+ * @spans: ids in spans
  * @aside: available ids that are left to urgent reserves
  * @high_water: the most requests in use so far
- * @spans: ids in spans
  * @rings: two bits for each id from @tail to @next
  * @queue: tasks that wait and have no ids yet: the ordinary and the urgent ones
  * @by_min: the ordinary ones, the one that needs the fewest ids first
@@ -146,7 +146,7 @@ struct mid_window {
 	atomic64_t credits ____cacheline_aligned_in_smp;
 	atomic64_t freed;
 
-	/* What a begin uses is in one cache line. */
+	/* What a begin or a reserve uses is in one cache line. */
 	raw_spinlock_t lock ____cacheline_aligned_in_smp;
 	bool paused;
 	bool shut;
@@ -157,12 +157,12 @@ struct mid_window {
 	u64 tail;
 	u64 associated;
 	u64 freed_seen;
-	unsigned int returned;
-	unsigned int rooms;
+	u16 returned;
+	u16 rooms;
+	u16 spans;
 	unsigned int aside;
 	unsigned int high_water;
 
-	unsigned int spans;
 	struct mid_rings *rings;
 	struct list_head queue[2];
 	struct rb_root_cached by_min;
@@ -861,8 +861,7 @@ static noinline enum mid_stray mid_window_missed(struct mid_window *w, u32 epoch
 		stale = (s32)(epoch - w->epoch) < 0;
 	else
 		stale = id < w->next && !inside &&
-			(id < w->tail || (!mid_ring_test(w->rings->out, id) &&
-					  !mid_ring_test(w->rings->back, id)));
+			(id < w->tail || !mid_ids_is_unsent(w, id));
 	if (stale) {
 		w->stale++;
 		trace_midwindow_stale(w, epoch, id);

@@ -77,22 +77,28 @@
 
 /**
  * struct mid_rings - two bits for each id, by id modulo MID_IDS_SPREAD
- * @out: the id is in a span
- * @back: the id was returned; or, if it is in a span, the span has room
+ * @of: for each word of ids, side by side, so that a reserve writes one cache line
+ * @of.out: the id is in a span
+ * @of.back: the id was returned; or, if it is in a span, the span has room
  */
 struct mid_rings {
-	DECLARE_BITMAP(out, MID_IDS_SPREAD);
-	DECLARE_BITMAP(back, MID_IDS_SPREAD);
+	struct mid_ring_words {
+		unsigned long out;
+		unsigned long back;
+	} of[BITS_TO_LONGS(MID_IDS_SPREAD)];
 };
 
-static unsigned int mid_ring_bit(u64 id)
+static struct mid_ring_words *mid_ring_words(const struct mid_window *w, u64 id)
 {
-	return id & (MID_IDS_SPREAD - 1);
+	return &w->rings->of[BIT_WORD(id & (MID_IDS_SPREAD - 1))];
 }
 
-static bool mid_ring_test(const unsigned long *ring, u64 id)
+/* Whether an id below @next is in a span, or was returned */
+static bool mid_ids_is_unsent(const struct mid_window *w, u64 id)
 {
-	return test_bit(mid_ring_bit(id), ring);
+	const struct mid_ring_words *words = mid_ring_words(w, id);
+
+	return (words->out | words->back) & BIT_MASK(id);
 }
 
 /* Of @n ids from @first on those that are in one word: their bits, and how many */
@@ -108,15 +114,15 @@ static __always_inline unsigned long mid_ring_mask(u64 first, unsigned int n, un
 static __always_inline void mid_ids_mark(struct mid_window *w, u64 first, unsigned int n,
 					 bool out, bool back)
 {
-	unsigned long mask, *word;
+	struct mid_ring_words *words;
+	unsigned long mask;
 	unsigned int part;
 
 	for (; n; first += part, n -= part) {
 		mask = mid_ring_mask(first, n, &part);
-		word = &w->rings->out[BIT_WORD(mid_ring_bit(first))];
-		*word = out ? *word | mask : *word & ~mask;
-		word = &w->rings->back[BIT_WORD(mid_ring_bit(first))];
-		*word = back ? *word | mask : *word & ~mask;
+		words = mid_ring_words(w, first);
+		words->out = out ? words->out | mask : words->out & ~mask;
+		words->back = back ? words->back | mask : words->back & ~mask;
 	}
 }
 
@@ -134,22 +140,20 @@ static void mid_ids_open(struct mid_window *w, u64 first)
 /* The returned ids of the word that has @id: one bit each */
 static unsigned long mid_ids_returned(const struct mid_window *w, u64 id)
 {
-	unsigned int i = BIT_WORD(mid_ring_bit(id));
+	const struct mid_ring_words *words = mid_ring_words(w, id);
 
-	return w->rings->back[i] & ~w->rings->out[i];
+	return words->back & ~words->out;
 }
 
 static u64 mid_ids_lowest_unsent(const struct mid_window *w)
 {
-	unsigned long word;
-	unsigned int i;
+	const struct mid_ring_words *words;
 	u64 id;
 
 	for (id = w->tail; id - w->tail < w->next - w->tail; id += BITS_PER_LONG) {
-		i = BIT_WORD(mid_ring_bit(id));
-		word = w->rings->out[i] | w->rings->back[i];
-		if (word)
-			return id + __ffs(word);
+		words = mid_ring_words(w, id);
+		if (words->out | words->back)
+			return id + __ffs(words->out | words->back);
 	}
 	return w->next;
 }
@@ -318,7 +322,7 @@ static bool mid_ids_in_span(const struct mid_window *w, u64 first, unsigned int 
 		return false;
 	for (; n; first += part, n -= part) {
 		mask = mid_ring_mask(first, n, &part);
-		if (mask & ~w->rings->out[BIT_WORD(mid_ring_bit(first))])
+		if (mask & ~mid_ring_words(w, first)->out)
 			return false;
 	}
 	return true;
@@ -332,7 +336,7 @@ static unsigned int mid_ids_rooms(const struct mid_window *w, u64 first, unsigne
 
 	for (; n; first += part, n -= part) {
 		mask = mid_ring_mask(first, n, &part);
-		rooms += hweight_long(mask & w->rings->back[BIT_WORD(mid_ring_bit(first))]);
+		rooms += hweight_long(mask & mid_ring_words(w, first)->back);
 	}
 	return rooms;
 }
