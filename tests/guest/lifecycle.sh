@@ -22,8 +22,16 @@ round() {
 	rmmod smbecho midwindow midatlas || fail "the modules do not unload"
 }
 
-# snapshot FILE: the allocations of each call site, after RCU has freed its objects
+smbds() { grep -ls ^smbd /proc/[0-9]*/comm | wc -l; }
+
+# snapshot FILE: the allocations of each call site, after RCU has freed its objects. Waits up to
+# 30 s for smbd's processes of the connections: each has memory for what it sends.
 snapshot() {
+	patience=150
+	while [ "$(smbds)" -gt "$listening" ] && [ $patience -gt 0 ]; do
+		patience=$((patience - 1))
+		sleep 0.2
+	done
 	sleep 2
 	cp /proc/allocinfo "$1"
 }
@@ -52,6 +60,7 @@ rmmod loopback
 tell "$(dmesg | sed -n 's/.*\(loopback: .* wrong\)/\1/p')"
 
 start_smbd
+listening=$(smbds)
 load samples/smbecho.ko requests=200
 grep -q '^midatlas .* smbecho, ' /proc/modules || fail "smbecho does not use midatlas"
 ! rmmod midatlas 2>/dev/null || fail "midatlas unloads while its client is loaded"
