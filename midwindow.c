@@ -112,7 +112,7 @@
  * @tail: no id below is unsent
  * @associated: requests that were given ids
  * @freed_seen: a lower bound of the count in @freed
- * @returned: returned ids below @next
+ * @returned: returned ids below @next; like the next two at most MID_IDS_SPREAD
  * @rooms: spans that have room for their first request
  * @spans: ids in spans
  * @aside: available ids that are left to urgent reserves

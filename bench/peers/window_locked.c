@@ -8,8 +8,8 @@
  * missing: it cannot grow, return an id, wait, reset, abandon, tell an age or count.
  *
  * window_locked_reserve reserves its ids in one trip and associates in another, as the sender
- * of a compound does. In it tasks can wait for ids, first come, first served: who grants takes
- * the ids for the first, and wakes it.
+ * of a compound does. In it tasks can wait for ids, first come, first served: a grant takes
+ * the ids for the first task, and wakes it.
  */
 #include <linux/atomic.h>
 #include <linux/completion.h>
