@@ -475,20 +475,20 @@ EXPORT_SYMBOL_GPL(mid_window_reserve);
 void mid_window_give_back(struct mid_window *w, struct mid_span *span)
 {
 	unsigned long flags;
-	bool wrong = false;
+	int rooms = 0;
 
 	raw_spin_lock_irqsave(&w->lock, flags);
 	if (span->n && span->epoch == w->epoch) {
-		wrong = !mid_ids_in_span(w, span->first, span->n);
-		if (!wrong) {
-			mid_ids_leave_span(w, span->first, span->n);
+		rooms = mid_ids_rooms(w, span->first, span->n);
+		if (rooms >= 0) {
+			mid_ids_leave_span(w, span->first, span->n, rooms);
 			mid_ids_return(w, span->first, span->n);
 			trace_midwindow_give_back(w, w->epoch, span->first, span->n);
 		}
 	}
 	mid_window_serve_unlock(w, flags);
 	span->n = 0;
-	WARN_ON_ONCE(wrong);
+	WARN_ON_ONCE(rooms < 0);
 }
 EXPORT_SYMBOL_GPL(mid_window_give_back);
 
@@ -609,20 +609,21 @@ static int mid_window_try_associate(struct mid_window *w, struct mid_span *span,
 {
 	u64 first = span->first;
 	unsigned long flags;
-	int err = 0;
+	int rooms, err = 0;
 
 	rcu_read_lock();
 	raw_spin_lock_irqsave(&w->lock, flags);
+	rooms = mid_ids_rooms(w, first, charge);
 	if (w->shut)
 		err = -ESHUTDOWN;
 	else if (span->epoch != w->epoch)
 		err = -ESTALE;
-	else if (!mid_ids_in_span(w, first, charge))
-		err = -EINVAL;
-	else if (!mid_window_has_room(w) && !mid_ids_rooms(w, first, charge))
+	else if (rooms < 0)
+		err = rooms;
+	else if (!rooms && !mid_window_has_room(w))
 		err = -ENOSPC;
 	if (!err) {
-		mid_ids_leave_span(w, first, charge);
+		mid_ids_leave_span(w, first, charge, rooms);
 		span->first += charge;
 		span->n -= charge;
 		mid_window_fill(w, first, charge, ctx, tag);

@@ -303,7 +303,7 @@ static void mid_ids_take_span(struct mid_window *w, u64 first, unsigned int n,
 {
 	mid_ids_take(w, first, n);
 	mid_ids_mark(w, first, n, true, false);
-	mid_ids_mark(w, first, 1, true, true);
+	mid_ring_words(w, first)->back |= BIT_MASK(first);
 	w->spans += n;
 	w->rooms++;
 	span->first = first;
@@ -312,40 +312,34 @@ static void mid_ids_take_span(struct mid_window *w, u64 first, unsigned int n,
 	trace_midwindow_reserve(w, w->epoch, first, n);
 }
 
-/* Whether @n ids are in spans */
-static bool mid_ids_in_span(const struct mid_window *w, u64 first, unsigned int n)
+/*
+ * For how many requests spans keep room with these @n ids: one if a first id is among them.
+ * Returns -EINVAL if not all of them are in spans.
+ */
+static int mid_ids_rooms(const struct mid_window *w, u64 first, unsigned int n)
 {
+	const struct mid_ring_words *words;
 	unsigned long mask;
 	unsigned int part;
+	int rooms = 0;
 
 	if (first < w->tail || first >= w->next || n > w->next - first)
-		return false;
+		return -EINVAL;
 	for (; n; first += part, n -= part) {
 		mask = mid_ring_mask(first, n, &part);
-		if (mask & ~mid_ring_words(w, first)->out)
-			return false;
-	}
-	return true;
-}
-
-/* For how many requests spans keep room with these ids: one if a first id is among them */
-static unsigned int mid_ids_rooms(const struct mid_window *w, u64 first, unsigned int n)
-{
-	unsigned int part, rooms = 0;
-	unsigned long mask;
-
-	for (; n; first += part, n -= part) {
-		mask = mid_ring_mask(first, n, &part);
-		rooms += hweight_long(mask & mid_ring_words(w, first)->back);
+		words = mid_ring_words(w, first);
+		if (mask & ~words->out)
+			return -EINVAL;
+		rooms += hweight_long(mask & words->back);
 	}
 	return rooms;
 }
 
-/* @n ids leave their span, with the room that it kept, and are used. */
-static void mid_ids_leave_span(struct mid_window *w, u64 first, unsigned int n)
+/* @n ids leave their span, with the @rooms that it kept, and are used. */
+static void mid_ids_leave_span(struct mid_window *w, u64 first, unsigned int n, int rooms)
 {
 	w->spans -= n;
-	w->rooms -= mid_ids_rooms(w, first, n);
+	w->rooms -= rooms;
 	mid_ids_mark(w, first, n, false, false);
 }
 
