@@ -226,25 +226,6 @@ static void mid_window_freed_slow(struct mid_window *w);
 #include "window/place.h"
 #include "window/wait.h"
 #include "window/quarantine.h"
-
-/* Whether claims have more to do than to free the entry */
-static __always_inline bool mid_window_watched(void)
-{
-	return trace_midwindow_dissociate_enabled() || static_branch_unlikely(&mid_timed);
-}
-
-/* The request @ctx, for which the entry is BUSY, has ended: the entry becomes FREE. */
-static void mid_entry_end(struct mid_window *w, struct mid_entry *e, void *ctx)
-{
-	u64 age, word = atomic64_read(&e->slot.word);
-
-	if (mid_window_watched()) {
-		age = mid_latency_count(&w->folder.latency, e->begun, mid_word_age(word));
-		trace_midwindow_dissociate(w, e->epoch, e->id, ctx, age);
-	}
-	mid_slot_free(&e->slot, word);
-}
-
 #include "window/sweep.h"
 
 /* An entry became FREE while a task waits, or after a shut. */
@@ -322,6 +303,12 @@ static noinline int mid_window_grant_slow(struct mid_window *w, u32 epoch, unsig
 	return err;
 }
 
+static noinline int mid_window_watch_grant(struct mid_window *w, u32 epoch, unsigned int credits)
+{
+	trace_midwindow_grant(w, epoch, credits);
+	return 0;
+}
+
 /**
  * mid_window_grant - add the credits of a response
  * @w: the window
@@ -350,8 +337,7 @@ int mid_window_grant(struct mid_window *w, u32 epoch, unsigned int credits)
 			     credits > MID_CREDITS_MASK - (old & MID_CREDITS_MASK)))
 			return mid_window_grant_slow(w, epoch, credits);
 	} while (!atomic64_try_cmpxchg(&w->credits, &old, old + credits));
-	trace_midwindow_grant(w, epoch, credits);
-	return 0;
+	return trace_midwindow_grant_enabled() ? mid_window_watch_grant(w, epoch, credits) : 0;
 }
 EXPORT_SYMBOL_GPL(mid_window_grant);
 
@@ -794,11 +780,11 @@ EXPORT_SYMBOL_GPL(mid_window_for_each);
 /*
  * Takes the request of an id, if it is @only or that is NULL: its slot is in @state after
  * that, and the request is the caller's.  @e is the entry of the id in any case, or NULL,
- * and @word the word of its slot.
+ * @word the word of its slot, and @begun when the request began.
  */
 static __always_inline void *mid_window_claim(struct mid_window *w, u32 epoch, u64 id,
 					      const void *only, unsigned int state,
-					      struct mid_entry **e, u64 *word)
+					      struct mid_entry **e, u64 *word, u64 *begun)
 {
 	void *ctx;
 
@@ -813,6 +799,7 @@ static __always_inline void *mid_window_claim(struct mid_window *w, u32 epoch, u
 		ctx = READ_ONCE((*e)->slot.ctx);
 		if (only && ctx != only)
 			return NULL;
+		*begun = READ_ONCE((*e)->begun);
 		if (likely(mid_slot_claim_word(&(*e)->slot, word, state)))
 			return ctx;
 	}
@@ -840,13 +827,14 @@ static bool mid_window_is_inside(const struct mid_window *w, u32 epoch, u64 id)
 static __always_inline void *mid_window_end(struct mid_window *w, u32 epoch, u64 id,
 					    const void *only, struct mid_entry **e, u64 *word)
 {
-	bool watched = mid_window_watched();
-	void *ctx = mid_window_claim(w, epoch, id, only, watched ? MID_BUSY : MID_FREE, e, word);
+	u64 begun;
+	void *ctx = mid_window_claim(w, epoch, id, only, MID_FREE, e, word, &begun);
 
-	if (unlikely(ctx && watched))
-		mid_entry_end(w, *e, ctx);
-	if (likely(ctx))
-		mid_window_freed(w);
+	if (unlikely(!ctx))
+		return NULL;
+	if (mid_window_watched())
+		mid_window_watch_end(w, epoch, id, ctx, begun, *word);
+	mid_window_freed(w);
 	return ctx;
 }
 
@@ -951,12 +939,12 @@ bool mid_window_unsend(struct mid_window *w, const struct mid_tag *tag, void *ct
 	struct mid_tag t = *tag;	/* may be a member of the request */
 	struct mid_entry *e;
 	unsigned long flags;
-	u64 word;
+	u64 word, begun;
 
 	if (!mid_ctx_is_valid(ctx))
 		return false;
 	rcu_read_lock();
-	if (!mid_window_claim(w, t.epoch, t.id, ctx, MID_BUSY, &e, &word)) {
+	if (!mid_window_claim(w, t.epoch, t.id, ctx, MID_BUSY, &e, &word, &begun)) {
 		rcu_read_unlock();
 		return false;
 	}

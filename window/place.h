@@ -295,4 +295,19 @@ static __always_inline void mid_window_fill(struct mid_window *w, u64 first,
 	mid_slot_publish(&e->slot, word);
 }
 
+/* Whether somebody wants to know when a request ends */
+static __always_inline bool mid_window_watched(void)
+{
+	return trace_midwindow_dissociate_enabled() || static_branch_unlikely(&mid_timed);
+}
+
+/* The request @ctx has ended.  @begun and @word are those of its entry. */
+static noinline void mid_window_watch_end(struct mid_window *w, u32 epoch, u64 id, void *ctx,
+					  u64 begun, u64 word)
+{
+	u64 age = mid_latency_count(&w->folder.latency, begun, mid_word_age(word));
+
+	trace_midwindow_dissociate(w, epoch, id, ctx, age);
+}
+
 #endif /* _MIDWINDOW_PLACE_H */

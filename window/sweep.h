@@ -78,8 +78,8 @@ static unsigned int mid_window_sweep(struct mid_window *w, struct mid_sweep *swe
 	struct mid_entry *e, *next;
 	struct mid_hash *h;
 	unsigned int n = 0;
+	u64 word, id;
 	void *ctx;
-	u64 id;
 
 	sweep->start = jiffies;
 	INIT_LIST_HEAD(&sweep->claimed);
@@ -90,8 +90,11 @@ static unsigned int mid_window_sweep(struct mid_window *w, struct mid_sweep *swe
 	list_for_each_entry_safe(e, next, &sweep->claimed, node) {
 		ctx = e->slot.ctx;
 		id = e->id;
+		word = atomic64_read(&e->slot.word);
 		rcu_read_lock();
-		mid_entry_end(w, e, ctx);
+		if (mid_window_watched())
+			mid_window_watch_end(w, e->epoch, id, ctx, e->begun, word);
+		mid_slot_free(&e->slot, word);
 		mid_window_freed(w);
 		rcu_read_unlock();
 		if (fn)
