@@ -9,6 +9,15 @@ refuse() {
 	die "$1: ${here#"$top/"}/ is for Linux 7.3, $tree is Linux $(make -s -C "$tree" kernelversion 2>/dev/null || echo of another version)"
 }
 
+# From version 1.2 on spatch looks for Python's library by the name that only -dev packages have.
+need_spatch() {
+	local name='"%s/libpython%d.%d.so" % (s.get_config_var("MULTIARCH"), *v[:2])'
+
+	need spatch:coccinelle python3:python3
+	[[ $(spatch --version) == *' 1.'[01].* ]] ||
+		need "/usr/lib/$(python3 -c "import sysconfig as s; from sys import version_info as v; print($name)"):libpython3-dev"
+}
+
 rules() { sed -n 's/^@\([a-z0-9_]\{1,\}\)@$/\1/p' "$1"; }
 
 # only PATCH [RULE...]: the patch, or only these rules of it

@@ -17,7 +17,7 @@ tree=$(realpath "$1") dir=$2
 old='clnt->reqs|c->reqs|p9_tag_remove|p9_tag_cleanup|p9_fd_cancelled|p9_virtio_cancelled|m->req_list'
 
 [ -e "$tree/net/9p/client.c" ] || refuse "no net/9p"
-need spatch:coccinelle
+need_spatch
 workdir convert
 rm -rf "$dir" "$dir.partial"
 mkdir -p "$dir.partial"/{net,fs,include/net}

@@ -21,7 +21,7 @@ old+='|get_next_mid|revert_current_mid|find_dequeue_mid|smb2_seq_num_into_buf'
 touched="$old|dequeue_mid|handle_mid|cifs_mid_pool|struct mid_q_entry \{|wait_for_response"
 
 [ -e "$tree/fs/smb/client/transport.c" ] || refuse "no fs/smb/client"
-need spatch:coccinelle
+need_spatch
 workdir convert
 rm -rf "$dir" "$dir.partial"
 client=$dir.partial/fs/smb/client
