@@ -119,7 +119,8 @@
  * @high_water: the most requests in use so far
  * @rings: two bits for each id from @tail to @next
  * @queue: tasks that wait and have no ids yet: the ordinary and the urgent ones
- * @by_min: the ordinary ones, the one that needs the fewest ids first
+ * @singles: the ordinary ones that need one id
+ * @by_min: the other ordinary ones, the one that needs the fewest ids first
  * @left: completed when, after @shut, no task is @waiting
  * @drained: completed when, after @shut, no request is in use
  * @abandoned: the entries in quarantine, the oldest first
@@ -165,6 +166,7 @@ struct mid_window {
 
 	struct mid_rings *rings;
 	struct list_head queue[2];
+	struct list_head singles;
 	struct rb_root_cached by_min;
 	struct completion left;
 	struct completion drained;
@@ -1414,6 +1416,7 @@ struct mid_window *mid_window_create(const char *name, unsigned int slots, gfp_t
 	INIT_LIST_HEAD(&w->queue[false]);
 	INIT_LIST_HEAD(&w->queue[true]);
 	INIT_LIST_HEAD(&w->abandoned);
+	INIT_LIST_HEAD(&w->singles);
 	w->by_min = RB_ROOT_CACHED;
 	init_completion(&w->left);
 	init_completion(&w->drained);

@@ -75,7 +75,8 @@ struct mid_want {
 /**
  * struct mid_waiter - a task that waits for ids
  * @node: in a mid_window::queue while @err is -EAGAIN
- * @by_min: in mid_window::by_min, likewise, if it is not urgent
+ * @single: in mid_window::singles, likewise, if it is ordinary and needs one id
+ * @by_min: in mid_window::by_min, likewise, if it is ordinary and needs more
  * @woken: completed when another caller has changed @err
  * @task: the task
  * @since: when it began to wait, in nanoseconds
@@ -86,7 +87,10 @@ struct mid_want {
  */
 struct mid_waiter {
 	struct list_head node;
-	struct rb_node by_min;
+	union {
+		struct list_head single;
+		struct rb_node by_min;
+	};
 	struct completion woken;
 	struct task_struct *task;
 	u64 since;
@@ -107,7 +111,10 @@ static struct mid_waiter *mid_window_first_waiter(struct mid_window *w)
 /* The ordinary waiter that needs the fewest ids, or NULL */
 static struct mid_waiter *mid_window_least_waiter(struct mid_window *w)
 {
-	return rb_entry_safe(rb_first_cached(&w->by_min), struct mid_waiter, by_min);
+	struct mid_waiter *single;
+
+	single = list_first_entry_or_null(&w->singles, struct mid_waiter, single);
+	return single ?: rb_entry_safe(rb_first_cached(&w->by_min), struct mid_waiter, by_min);
 }
 
 /* While a task waits, grants and claims take the lock.  After a shut they always do. */
@@ -133,6 +140,12 @@ static bool mid_waiter_less(struct rb_node *a, const struct rb_node *b)
 	       rb_entry(b, struct mid_waiter, by_min)->want.min;
 }
 
+/* Most tasks need one id, and the first of these is found without the tree. */
+static bool mid_waiter_is_single(const struct mid_waiter *waiter)
+{
+	return waiter->want.min == 1;
+}
+
 static void mid_waiter_enqueue(struct mid_window *w, struct mid_waiter *waiter,
 			       const struct mid_want *want)
 {
@@ -143,7 +156,9 @@ static void mid_waiter_enqueue(struct mid_window *w, struct mid_waiter *waiter,
 	waiter->err = -EAGAIN;
 	atomic_inc(&w->waiting);
 	list_add_tail(&waiter->node, &w->queue[waiter->want.urgent]);
-	if (!waiter->want.urgent)
+	if (!waiter->want.urgent && mid_waiter_is_single(waiter))
+		list_add_tail(&waiter->single, &w->singles);
+	else if (!waiter->want.urgent)
 		rb_add_cached(&waiter->by_min, &w->by_min, mid_waiter_less);
 	mid_window_set_slow(w);
 }
@@ -152,7 +167,9 @@ static void mid_waiter_dequeue(struct mid_window *w, struct mid_waiter *waiter, 
 {
 	waiter->err = err;
 	list_del(&waiter->node);
-	if (!waiter->want.urgent)
+	if (!waiter->want.urgent && mid_waiter_is_single(waiter))
+		list_del(&waiter->single);
+	else if (!waiter->want.urgent)
 		rb_erase_cached(&waiter->by_min, &w->by_min);
 	mid_window_set_slow(w);
 }
