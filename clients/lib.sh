@@ -9,7 +9,7 @@ refuse() {
 	die "$1: ${here#"$top/"}/ is for Linux 7.3, $tree is Linux $(make -s -C "$tree" kernelversion 2>/dev/null || echo of another version)"
 }
 
-# From version 1.2 on spatch looks for Python's library by the name that only -dev packages have.
+# spatch 1.3 looks for Python's library by the name that only its -dev package has; 1.1 does not.
 need_spatch() {
 	local name='"%s/libpython%d.%d.so" % (s.get_config_var("MULTIARCH"), *v[:2])'
 
