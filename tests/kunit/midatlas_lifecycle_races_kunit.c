@@ -114,12 +114,13 @@ static void put_race_submit(struct put_race *r)
 {
 	struct counted *c;
 	unsigned int n;
+	u16 mid;
 
 	for (n = 0; n < PUTS; n++) {
 		c = counted_new(r);
 		if (!c)
 			break;
-		if (mid_atlas_associate(r->f->atlas, c, &r->mid, GFP_KERNEL))
+		if (mid_atlas_associate(r->f->atlas, c, &mid, GFP_KERNEL) || mid != r->mid)
 			atomic_inc(&r->wrong);
 		/* Gives side 1 time to find some of them. */
 		if (n % 64 == 0)
@@ -137,8 +138,7 @@ static void put_race_receive(struct put_race *r)
 	struct counted *c;
 
 	while (!READ_ONCE(r->done)) {
-		c = mid_atlas_map_get_put(r->f->atlas, READ_ONCE(r->mid),
-					  counted_get, counted_put);
+		c = mid_atlas_map_get_put(r->f->atlas, r->mid, counted_get, counted_put);
 		if (c) {
 			r->got++;
 			if (READ_ONCE(c->state) != ALIVE)
