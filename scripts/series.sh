@@ -465,7 +465,8 @@ case "$*" in
 ''|write|build) ;;
 *) die "usage: series.sh [write|build]" ;;
 esac
-need git:git perl:perl python3:python3 spatch:coccinelle patch:patch \
+need_spatch
+need git:git perl:perl patch:patch \
 	/usr/lib/python3/dist-packages/ply:python3-ply /usr/lib/python3/dist-packages/git:python3-git \
 	sphinx-build:python3-sphinx /usr/share/doc/python3-sphinx-rtd-theme:python3-sphinx-rtd-theme
 tree=$("$top/scripts/source.sh")
