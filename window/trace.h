@@ -13,7 +13,8 @@
  *
  * The events of one id are emitted in the order in which they happened, if the trace has one
  * clock for all CPUs ("global" or "counter").  An associate is emitted before other callers
- * can find the request; a dissociate before the entry is free.
+ * can find the request; a dissociate before the request is counted as ended, so before a
+ * drain that waited for it.
  *
  * The name is that of the window's folder in debugfs.
  */
