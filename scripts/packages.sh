@@ -53,8 +53,11 @@ build_debs() {
 # On Debian rpm's database does not know what is installed, hence --nodeps. A source package has
 # the path of the directory in it, so it is always the same one.
 build_rpms() {
-	local dir=/tmp/midatlas-rpm
+	local dir=/tmp/midatlas-rpm clamp='clamp_mtime_to_source_date_epoch 1'
 
+	# The macro that limits the times of the files has another name from rpm 4.20 on.
+	printf '%s\n' 4.20 "$(rpm --version | sed 's/.* //')" | sort -VC &&
+		clamp='build_mtime_policy clamp_to_source_date_epoch'
 	lock rpm
 	rm -rf "$dir"
 	mkdir -m 700 "$dir" "$dir"/{SOURCES,SPECS} || die "$dir belongs to somebody else: remove it"
@@ -63,15 +66,15 @@ build_rpms() {
 	touch -d "@$SOURCE_DATE_EPOCH" "$dir"/*/midatlas*
 	rpmbuild -ba --nodeps --define "_topdir $dir" --define '_buildhost localhost' \
 		--define 'source_date_epoch_from_changelog 0' --define 'use_source_date_epoch_as_buildtime 1' \
-		--define 'clamp_mtime_to_source_date_epoch 1' "$dir/SPECS/midatlas.spec" >"$work/rpm.log" 2>&1 ||
+		--define "$clamp" "$dir/SPECS/midatlas.spec" >"$work/rpm.log" 2>&1 ||
 		{ tail -n 20 "$work/rpm.log" >&2; die "the RPM packages do not build"; }
 	! grep -i warning "$work/rpm.log" >&2 || die "warnings from rpmbuild"
 	mv "$dir"/RPMS/noarch/*.rpm "$dir"/SRPMS/*.rpm "$work/"
 	rm -rf "$dir"
 }
 
-need dpkg-buildpackage:dpkg-dev dh:debhelper dh_dkms:dh-dkms lintian:lintian fakeroot:fakeroot rpmbuild:rpm xz:xz-utils \
-	"/usr/lib/linux-kbuild-*/scripts/kernel-doc:linux-headers-amd64"
+need /usr/share/build-essential:build-essential dpkg-buildpackage:dpkg-dev dh:debhelper dh_dkms:dh-dkms \
+	lintian:lintian fakeroot:fakeroot rpmbuild:rpm xz:xz-utils "/usr/lib/linux-kbuild-*/scripts/kernel-doc:linux-headers-amd64"
 version=$(sed -n 's/^PACKAGE_VERSION="\(.*\)"$/\1/p' "$top/dkms.conf")
 maintainer=$(sed -n 's/^M:	//p' "$top/MAINTAINERS")
 [ -n "$maintainer" ] || die "MAINTAINERS has no line M:"
