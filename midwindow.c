@@ -305,6 +305,7 @@ static noinline int mid_window_grant_slow(struct mid_window *w, u32 epoch, unsig
 	return err;
 }
 
+/* Not inline, as a grant would save registers for the event also while it is off */
 static noinline int mid_window_watch_grant(struct mid_window *w, u32 epoch, unsigned int credits)
 {
 	trace_midwindow_grant(w, epoch, credits);

@@ -74,6 +74,7 @@ static int mid_atlas_unpark(struct mid_atlas *atlas)
 		return -ENOSPC;
 	i = mid_table_unpark(atlas, t);
 	mid_slot_free(&t->slots[i], atomic64_read(&t->slots[i].word));
+	/* No CPU has freed it, so none would know of it. */
 	if (mid_find_is_low(atlas))
 		mid_find_note(raw_cpu_ptr(atlas->cpu), i);
 	return i;
