@@ -415,9 +415,7 @@ int mid_window_reserve(struct mid_window *w, unsigned int min, unsigned int max,
 		       struct mid_span *span, unsigned int flags, unsigned long timeout)
 {
 	struct mid_want want = { .min = min, .max = max, .urgent = flags & MID_WINDOW_URGENT };
-	struct mid_waiter waiter;
 	unsigned long irq_flags;
-	bool behind;
 	u64 first;
 	int n;
 
@@ -429,24 +427,16 @@ int mid_window_reserve(struct mid_window *w, unsigned int min, unsigned int max,
 	rcu_read_lock();
 	raw_spin_lock_irqsave(&w->lock, irq_flags);
 	want.epoch = w->epoch;
-	behind = w->queued;
-	n = mid_window_pick_now(w, &want, &first);
+	n = mid_window_pick_now(w, want, &first);
 	if (n == -ENOSPC)
 		n = -EAGAIN;
+	if (n == -EAGAIN && timeout)
+		return mid_waiter_wait(w, want, timeout, span, irq_flags);
 	if (n > 0)
 		mid_ids_take_span(w, first, n, span);
-	else if (n == -EAGAIN && timeout)
-		mid_waiter_enqueue(w, &waiter, &want);
-	/* What came before the queue was seen */
-	if (!behind)
-		mid_window_serve_unlock(w, irq_flags);
-	else
-		raw_spin_unlock_irqrestore(&w->lock, irq_flags);
+	raw_spin_unlock_irqrestore(&w->lock, irq_flags);
 	rcu_read_unlock();
-	if (n != -EAGAIN || !timeout)
-		return min(n, 0);
-
-	return mid_waiter_wait(w, &waiter, timeout, span);
+	return min(n, 0);
 }
 EXPORT_SYMBOL_GPL(mid_window_reserve);
 
@@ -525,8 +515,8 @@ static noinline int mid_window_grow(struct mid_window *w, struct mid_hash *seen,
 	return err;
 }
 
-static int mid_window_try_begin(struct mid_window *w, unsigned int charge, void *ctx,
-				struct mid_tag *tag)
+static __always_inline int mid_window_try_begin(struct mid_window *w, unsigned int charge,
+						void *ctx, struct mid_tag *tag)
 {
 	struct mid_want want = { .min = charge, .max = charge };
 	unsigned long flags;
@@ -536,7 +526,7 @@ static int mid_window_try_begin(struct mid_window *w, unsigned int charge, void 
 	/* Once it is published all may be over before we are: reply, destroy. */
 	rcu_read_lock();
 	raw_spin_lock_irqsave(&w->lock, flags);
-	n = mid_window_pick_now(w, &want, &first);
+	n = mid_window_pick_now(w, want, &first);
 	if (likely(n > 0)) {
 		mid_ids_take(w, first, n);
 		mid_window_fill(w, first, n, ctx, tag);
@@ -586,9 +576,11 @@ int mid_window_begin(struct mid_window *w, unsigned int charge, void *ctx,
 		/* Pairs with mid_window_grow(). */
 		h = smp_load_acquire(&w->hash);
 		err = mid_window_try_begin(w, charge, ctx, tag);
-		if (unlikely(err == -ENOSPC))
+		if (likely(!err))
+			return 0;
+		if (err == -ENOSPC)
 			err = mid_window_grow(w, h, gfp) ?: -ENOSPC;
-	} while (unlikely(err == -ENOSPC));
+	} while (err == -ENOSPC);
 	return err == -EDEADLK ? -EAGAIN : err;
 }
 EXPORT_SYMBOL_GPL(mid_window_begin);

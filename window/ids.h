@@ -272,18 +272,32 @@ static u64 mid_ids_available(const struct mid_window *w, bool urgent)
 }
 
 /* The lowest available run of at least @min ids: its length, at most @max, or 0 */
-static unsigned int mid_ids_find(struct mid_window *w, unsigned int min, unsigned int max,
-				 bool urgent, u64 *first)
+static noinline unsigned int mid_ids_search(struct mid_window *w, unsigned int min,
+					    unsigned int max, bool urgent, u64 *first)
 {
 	unsigned int n;
 
-	if (w->limit - w->next < max + w->aside)
-		mid_ids_pull(w);
 	max = min_t(u64, max, mid_ids_available(w, urgent));
 	if (max < min)
 		return 0;
 	n = w->returned < min ? 0 : mid_ids_find_returned(w, min, max, first);
 	return n ?: mid_ids_find_new(w, min, max, first);
+}
+
+/*
+ * The same.  Mostly there are enough new ids and no returned ones.  Then the result does not
+ * depend on how many, and the CPU need not wait for the credits to know the id.
+ */
+static __always_inline unsigned int mid_ids_find(struct mid_window *w, unsigned int min,
+						 unsigned int max, bool urgent, u64 *first)
+{
+	if (w->limit - w->next < max + w->aside)
+		mid_ids_pull(w);
+	if (unlikely(w->returned || w->limit - w->next < max + w->aside ||
+		     w->next + max - w->tail > MID_IDS_SPREAD))
+		return mid_ids_search(w, min, max, urgent, first);
+	*first = w->next;
+	return max;
 }
 
 /* Takes @n available ids, as they were found: they are used. */

@@ -147,12 +147,12 @@ static bool mid_waiter_is_single(const struct mid_waiter *waiter)
 }
 
 static void mid_waiter_enqueue(struct mid_window *w, struct mid_waiter *waiter,
-			       const struct mid_want *want)
+			       struct mid_want want)
 {
 	init_completion(&waiter->woken);
 	waiter->task = current;
 	waiter->since = ktime_get_mono_fast_ns();
-	waiter->want = *want;
+	waiter->want = want;
 	waiter->err = -EAGAIN;
 	atomic_inc(&w->waiting);
 	list_add_tail(&waiter->node, &w->queue[waiter->want.urgent]);
@@ -180,87 +180,96 @@ static bool mid_window_is_dead(struct mid_window *w)
 	return !w->spans && !mid_window_in_use(w);
 }
 
-/* There are too few ids for a caller.  An event, once until nobody has to wait any more. */
-static void mid_window_starve(struct mid_window *w)
+/*
+ * There were too few ids for the first in line: looks again if nothing is in flight, as
+ * what the last reply granted is visible then.  How many there are now, %-EDEADLK or
+ * %-EAGAIN.  An event, once until a call finds enough and no task waits.
+ */
+static noinline int mid_window_starve(struct mid_window *w, struct mid_want want, u64 *first)
 {
+	bool dead = mid_window_is_dead(w);
+	unsigned int n = dead ? mid_ids_find(w, want.min, want.max, want.urgent, first) : 0;
 	u64 unsent;
 
+	if (n)
+		return n;
 	if (!w->starved && trace_midwindow_stall_enabled()) {
 		unsent = mid_ids_lowest_unsent(w);
 		trace_midwindow_stall(w, unsent, unsent != w->next);
 	}
 	w->starved = true;
+	return dead ? -EDEADLK : -EAGAIN;
 }
 
 /*
  * The ids for the first in line: how many, from @first on, or why there are none:
  * -ENOSPC if there is no room.
  */
-static __always_inline int mid_window_pick(struct mid_window *w, const struct mid_want *want,
-					   u64 *first)
+static __always_inline int mid_window_pick(struct mid_window *w, struct mid_want want, u64 *first)
 {
-	unsigned int n;
+	bool room = mid_window_has_room(w);
+	int n;
 
 	if (w->shut)
 		return -ESHUTDOWN;
-	if (want->urgent && want->epoch != w->epoch)
+	if (want.urgent && want.epoch != w->epoch)
 		return -ESTALE;
-	if (!want->urgent && w->paused)
+	if (!want.urgent && w->paused)
 		return -EAGAIN;
-	n = mid_ids_find(w, want->min, want->max, want->urgent, first);
-	if (!n && mid_window_is_dead(w)) {
-		/* What the last reply granted is visible now. */
-		n = mid_ids_find(w, want->min, want->max, want->urgent, first);
-		if (!n) {
-			mid_window_starve(w);
-			return -EDEADLK;
-		}
-	}
-	if (!n) {
-		mid_window_starve(w);
-		return -EAGAIN;
-	}
+	n = mid_ids_find(w, want.min, want.max, want.urgent, first);
+	if (unlikely(!n))
+		n = mid_window_starve(w, want, first);
+	if (unlikely(n < 0))
+		return n;
 	if (unlikely(w->starved) && !w->queued)
 		w->starved = false;
-	return mid_window_has_room(w) ? n : -ENOSPC;
+	return likely(room) ? n : -ENOSPC;
 }
 
 /* The same for an ordinary one that is not the first: only returned ids */
-static int mid_window_pick_returned(struct mid_window *w, const struct mid_want *want, u64 *first)
+static int mid_window_pick_returned(struct mid_window *w, struct mid_want want, u64 *first)
 {
-	u64 max = min_t(u64, want->max, mid_ids_available(w, false));
+	u64 max = min_t(u64, want.max, mid_ids_available(w, false));
 	unsigned int n;
 
 	if (w->shut)
 		return -ESHUTDOWN;
-	if (w->paused || max < want->min || w->returned < want->min || !mid_window_has_room(w))
+	if (w->paused || max < want.min || w->returned < want.min || !mid_window_has_room(w))
 		return -EAGAIN;
-	n = mid_ids_find_returned(w, want->min, max, first);
+	n = mid_ids_find_returned(w, want.min, max, first);
 	return n ? n : -EAGAIN;
 }
 
+/* The same for a caller that has to stand in line: only if it needs fewer than all who wait */
+static noinline int mid_window_pick_behind(struct mid_window *w, struct mid_want want, u64 *first)
+{
+	struct mid_waiter *least = mid_window_least_waiter(w);
+
+	if (w->shut)
+		return -ESHUTDOWN;
+	if (want.urgent || !least || want.min >= least->want.min)
+		return -EAGAIN;
+	return mid_window_pick_returned(w, want, first);
+}
+
 /* The same for a caller that is not in line */
-static __always_inline int mid_window_pick_now(struct mid_window *w, const struct mid_want *want,
+static __always_inline int mid_window_pick_now(struct mid_window *w, struct mid_want want,
 					       u64 *first)
 {
-	struct mid_waiter *least;
-	int err = -EAGAIN;
+	int n;
 
-	if (likely(!w->queued) || (want->urgent && list_empty(&w->queue[true]))) {
-		err = mid_window_pick(w, want, first);
-	} else if (w->shut) {
-		err = -ESHUTDOWN;
-	} else if (!want->urgent) {
-		least = mid_window_least_waiter(w);
-		if (least && want->min < least->want.min)
-			err = mid_window_pick_returned(w, want, first);
-	}
+	if (likely(!w->queued) || (want.urgent && list_empty(&w->queue[true])))
+		n = mid_window_pick(w, want, first);
+	else
+		n = mid_window_pick_behind(w, want, first);
+	if (likely(n > 0))
+		return n;
 
-	if (err == -ENOSPC)
+	if (n == -ENOSPC)
 		WRITE_ONCE(w->crowded, true);
-	if (err == -EAGAIN || err == -EDEADLK || err == -ENOSPC)
+	if (n == -EAGAIN || n == -EDEADLK || n == -ENOSPC)
 		w->exhausted++;
-	return err;
+	return n;
 }
 
 /* Serves one waiter.  Returns whether there may be enough for another. */
@@ -275,10 +284,10 @@ static bool mid_window_serve_one(struct mid_window *w)
 	/* The bit first: a claim that does not see it is seen when room is looked for again. */
 	if (!mid_window_has_room(w))
 		atomic64_or(MID_FREED_ROOM, &w->freed);
-	n = mid_window_pick(w, &waiter->want, &first);
+	n = mid_window_pick(w, waiter->want, &first);
 	if (n == -EAGAIN || n == -ENOSPC) {
 		waiter = mid_window_least_waiter(w);
-		n = waiter ? mid_window_pick_returned(w, &waiter->want, &first) : -EAGAIN;
+		n = waiter ? mid_window_pick_returned(w, waiter->want, &first) : -EAGAIN;
 		if (n < 0)
 			return false;
 	}
@@ -323,35 +332,48 @@ static __always_inline void mid_window_freed(struct mid_window *w)
 }
 
 /*
- * Waits for ids.  While a task is counted as waiting the window stays, see
- * mid_window_destroy().
+ * Waits for ids, and releases the lock and the RCU section of the caller.  While a task is
+ * counted as waiting the window stays, see mid_window_destroy().  Not inline: a waiter is
+ * large, and most calls need none.
  */
-static int mid_waiter_wait(struct mid_window *w, struct mid_waiter *waiter,
-			   unsigned long timeout, struct mid_span *span)
+static noinline int mid_waiter_wait(struct mid_window *w, struct mid_want want,
+				    unsigned long timeout, struct mid_span *span,
+				    unsigned long flags)
+	__releases(&w->lock)
+	__releases(RCU)
 {
 	long left = min_t(unsigned long, timeout, MAX_SCHEDULE_TIMEOUT);
-	unsigned long flags;
+	bool behind = w->queued;
+	struct mid_waiter waiter;
 
-	trace_midwindow_wait(w, waiter->want.min, waiter->want.max);
-	left = wait_for_completion_killable_timeout(&waiter->woken, left);
+	mid_waiter_enqueue(w, &waiter, want);
+	/* What came before the queue was seen */
+	if (!behind)
+		mid_window_serve_unlock(w, flags);
+	else
+		raw_spin_unlock_irqrestore(&w->lock, flags);
+	rcu_read_unlock();
+
+	trace_midwindow_wait(w, waiter.want.min, waiter.want.max);
+	left = wait_for_completion_killable_timeout(&waiter.woken, left);
 	if (left <= 0) {
 		raw_spin_lock_irqsave(&w->lock, flags);
-		if (waiter->err == -EAGAIN)
-			mid_waiter_dequeue(w, waiter, left ? left : -ETIMEDOUT);
+		if (waiter.err == -EAGAIN)
+			mid_waiter_dequeue(w, &waiter, left ? left : -ETIMEDOUT);
 		/* What was too little for us may do for the next. */
 		mid_window_serve_unlock(w, flags);
 	}
-	if (!waiter->err)
-		*span = waiter->span;
+	if (!waiter.err)
+		*span = waiter.span;
 
 	/* A destroy may not see us wait any more: then it frees after this. */
 	rcu_read_lock();
-	trace_midwindow_wait_end(w, waiter->err);
+	trace_midwindow_wait_end(w, waiter.err);
 	/* A full barrier; pairs with mid_window_await_waiters(). */
 	if (atomic_dec_and_test(&w->waiting) && READ_ONCE(w->shut))
 		complete(&w->left);
 	rcu_read_unlock();
-	return waiter->err;
+	return waiter.err;
 }
 
 /* After a shut: waits until the last waiter has left. */
