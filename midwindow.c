@@ -105,7 +105,7 @@
  *	is taken in hardirq, so it is a raw one
  * @paused: since a reset: only urgent reserves get ids
  * @shut: no call gets ids, for ever
- * @queued: a task is in a @queue
+ * @slow: a task is in a @queue, or @shut
  * @starved: there were too few ids; until a call finds enough and no task waits
  * @next: the lowest new id
  * @limit: the lowest id that was not granted
@@ -151,7 +151,7 @@ struct mid_window {
 	raw_spinlock_t lock ____cacheline_aligned_in_smp;
 	bool paused;
 	bool shut;
-	bool queued;
+	bool slow;
 	bool starved;
 	u64 next;
 	u64 limit;
@@ -295,6 +295,7 @@ static noinline int mid_window_grant_slow(struct mid_window *w, u32 epoch, unsig
 	int err = -ESTALE;
 
 	raw_spin_lock_irqsave(&w->lock, flags);
+	mid_window_note_peak(w);
 	if (epoch == w->epoch) {
 		mid_ids_pull(w);
 		w->limit += min_t(u64, credits, MID_WINDOW_RESERVED - w->limit);
@@ -531,8 +532,7 @@ static __always_inline int mid_window_try_begin(struct mid_window *w, unsigned i
 		mid_ids_take(w, first, n);
 		mid_window_fill(w, first, n, ctx, tag);
 	}
-	/* The lowest unsent id may be another one now. */
-	mid_window_serve_unlock(w, flags);
+	mid_window_used_unlock(w, flags);
 	rcu_read_unlock();
 	return min(n, 0);
 }
@@ -609,8 +609,7 @@ static int mid_window_try_associate(struct mid_window *w, struct mid_span *span,
 		span->n -= charge;
 		mid_window_fill(w, first, charge, ctx, tag);
 	}
-	/* The lowest unsent id may be another one now. */
-	mid_window_serve_unlock(w, flags);
+	mid_window_used_unlock(w, flags);
 	rcu_read_unlock();
 	return err;
 }
@@ -1122,14 +1121,12 @@ u32 mid_window_reset(struct mid_window *w, mid_window_fn fn, void *arg)
 {
 	struct mid_sweep sweep = { .arg = arg };
 	unsigned long flags;
-	u64 slow;
 	u32 new;
 
 	raw_spin_lock_irqsave(&w->lock, flags);
 	sweep.epoch = w->epoch;
 	new = w->epoch + 1 ?: 1;
-	slow = atomic64_read(&w->credits) & MID_CREDITS_SLOW;
-	atomic64_set(&w->credits, mid_credits_word(new, slow));
+	atomic64_set(&w->credits, mid_credits_word(new, w->slow ? MID_CREDITS_SLOW : 0));
 	WRITE_ONCE(w->epoch, new);
 	w->rooms = 0;
 	w->paused = true;
@@ -1295,6 +1292,7 @@ static void mid_window_read_stats(struct mid_window *w, struct mid_window_stats 
 	stats->aside = w->aside;
 	stats->stalled = w->limit > w->next &&
 			 w->next - round_down(stats->unsent, BITS_PER_LONG) >= MID_IDS_SPREAD;
+	mid_window_note_peak(w);
 	stats->in_use = mid_window_in_use(w);
 	stats->high_water = w->high_water;
 	stats->abandoned = w->nr_abandoned;

@@ -162,7 +162,7 @@ struct mid_span {
  * @aside: available ids that are left to urgent reserves
  * @stalled: new ids are too far above @unsent to be handed out
  * @in_use: requests in flight, @abandoned ones included
- * @high_water: the highest @in_use so far
+ * @high_water: the highest @in_use so far; while tasks wait it can miss a short peak
  * @abandoned: requests in quarantine
  * @waiters: tasks that wait in mid_window_reserve()
  * @wants: how many ids the first of them needs, 0 if there is none

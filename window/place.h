@@ -258,11 +258,17 @@ static bool mid_window_has_room(struct mid_window *w)
 	return w->associated - w->freed_seen < room || mid_window_in_use(w) < room;
 }
 
+static void mid_window_note_peak(struct mid_window *w)
+{
+	w->high_water = max(w->high_water, mid_window_in_use(w));
+}
+
+/* While tasks wait, each grant takes the lock, and notes the peak: @freed is in its cache. */
 static void mid_window_count(struct mid_window *w)
 {
 	WRITE_ONCE(w->associated, w->associated + 1);
-	if (w->associated - w->freed_seen > w->high_water)
-		w->high_water = max(w->high_water, mid_window_in_use(w));
+	if (!w->slow && w->associated - w->freed_seen > w->high_water)
+		mid_window_note_peak(w);
 }
 
 /* A request with the ids from @first on is in flight.  There must be room. */

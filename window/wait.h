@@ -77,13 +77,15 @@ struct mid_want {
  * @node: in a mid_window::queue while @err is -EAGAIN
  * @single: in mid_window::singles, likewise, if it is ordinary and needs one id
  * @by_min: in mid_window::by_min, likewise, if it is ordinary and needs more
- * @woken: completed when another caller has changed @err
- * @task: the task
- * @since: when it began to wait, in nanoseconds
  * @want: what it asks for
  * @err: %-EAGAIN while it waits, 0 if it was given @span, otherwise the error
  *	that it returns
+ * @woken: completed when another caller has changed @err
  * @span: its ids
+ * @task: the task
+ * @since: when it began to wait, in nanoseconds
+ *
+ * It takes two cache lines, as the CPU that serves it has to fetch each.
  */
 struct mid_waiter {
 	struct list_head node;
@@ -91,13 +93,13 @@ struct mid_waiter {
 		struct list_head single;
 		struct rb_node by_min;
 	};
-	struct completion woken;
-	struct task_struct *task;
-	u64 since;
 	struct mid_want want;
 	int err;
+	struct completion woken;
 	struct mid_span span;
-};
+	struct task_struct *task;
+	u64 since;
+} __aligned(64);
 
 static struct mid_waiter *mid_window_first_waiter(struct mid_window *w)
 {
@@ -120,12 +122,12 @@ static struct mid_waiter *mid_window_least_waiter(struct mid_window *w)
 /* While a task waits, grants and claims take the lock.  After a shut they always do. */
 static void mid_window_set_slow(struct mid_window *w)
 {
-	u64 slow = atomic64_read(&w->credits) & MID_CREDITS_SLOW;
+	bool slow = w->shut || mid_window_first_waiter(w);
 
-	w->queued = mid_window_first_waiter(w);
-	if (w->shut || w->queued) {
-		if (slow)
-			return;
+	if (slow == w->slow)
+		return;
+	w->slow = slow;
+	if (slow) {
 		atomic64_or(MID_CREDITS_SLOW, &w->credits);
 		atomic64_or(MID_FREED_SLOW, &w->freed);
 	} else {
@@ -210,8 +212,6 @@ static __always_inline int mid_window_pick(struct mid_window *w, struct mid_want
 	bool room = mid_window_has_room(w);
 	int n;
 
-	if (w->shut)
-		return -ESHUTDOWN;
 	if (want.urgent && want.epoch != w->epoch)
 		return -ESTALE;
 	if (!want.urgent && w->paused)
@@ -221,7 +221,7 @@ static __always_inline int mid_window_pick(struct mid_window *w, struct mid_want
 		n = mid_window_starve(w, want, first);
 	if (unlikely(n < 0))
 		return n;
-	if (unlikely(w->starved) && !w->queued)
+	if (unlikely(w->starved) && !w->slow)
 		w->starved = false;
 	return likely(room) ? n : -ENOSPC;
 }
@@ -232,21 +232,21 @@ static int mid_window_pick_returned(struct mid_window *w, struct mid_want want, 
 	u64 max = min_t(u64, want.max, mid_ids_available(w, false));
 	unsigned int n;
 
-	if (w->shut)
-		return -ESHUTDOWN;
 	if (w->paused || max < want.min || w->returned < want.min || !mid_window_has_room(w))
 		return -EAGAIN;
 	n = mid_ids_find_returned(w, want.min, max, first);
 	return n ? n : -EAGAIN;
 }
 
-/* The same for a caller that has to stand in line: only if it needs fewer than all who wait */
-static noinline int mid_window_pick_behind(struct mid_window *w, struct mid_want want, u64 *first)
+/* The same for a caller that finds tasks in line, or the window shut */
+static noinline int mid_window_pick_slow(struct mid_window *w, struct mid_want want, u64 *first)
 {
 	struct mid_waiter *least = mid_window_least_waiter(w);
 
 	if (w->shut)
 		return -ESHUTDOWN;
+	if (want.urgent && list_empty(&w->queue[true]))
+		return mid_window_pick(w, want, first);
 	if (want.urgent || !least || want.min >= least->want.min)
 		return -EAGAIN;
 	return mid_window_pick_returned(w, want, first);
@@ -258,10 +258,10 @@ static __always_inline int mid_window_pick_now(struct mid_window *w, struct mid_
 {
 	int n;
 
-	if (likely(!w->queued) || (want.urgent && list_empty(&w->queue[true])))
+	if (likely(!w->slow))
 		n = mid_window_pick(w, want, first);
 	else
-		n = mid_window_pick_behind(w, want, first);
+		n = mid_window_pick_slow(w, want, first);
 	if (likely(n > 0))
 		return n;
 
@@ -284,7 +284,7 @@ static bool mid_window_serve_one(struct mid_window *w)
 	/* The bit first: a claim that does not see it is seen when room is looked for again. */
 	if (!mid_window_has_room(w))
 		atomic64_or(MID_FREED_ROOM, &w->freed);
-	n = mid_window_pick(w, waiter->want, &first);
+	n = w->shut ? -ESHUTDOWN : mid_window_pick(w, waiter->want, &first);
 	if (n == -EAGAIN || n == -ENOSPC) {
 		waiter = mid_window_least_waiter(w);
 		n = waiter ? mid_window_pick_returned(w, waiter->want, &first) : -EAGAIN;
@@ -303,7 +303,7 @@ static bool mid_window_serve_one(struct mid_window *w)
 static noinline void mid_window_serve(struct mid_window *w, unsigned long flags)
 {
 	/* One at a time: this bounds the time with interrupts off. */
-	while (w->queued && mid_window_serve_one(w)) {
+	while (w->slow && mid_window_serve_one(w)) {
 		raw_spin_unlock_irqrestore(&w->lock, flags);
 		raw_spin_lock_irqsave(&w->lock, flags);
 	}
@@ -313,7 +313,19 @@ static noinline void mid_window_serve(struct mid_window *w, unsigned long flags)
 static __always_inline void mid_window_serve_unlock(struct mid_window *w, unsigned long flags)
 	__releases(&w->lock)
 {
-	if (unlikely(w->queued))
+	if (unlikely(w->slow))
+		mid_window_serve(w, flags);
+	raw_spin_unlock_irqrestore(&w->lock, flags);
+}
+
+/*
+ * Releases the lock when ids were used, so the lowest unsent id may be another one.  This
+ * helps the first in line if new ids are granted, but were too far above it.
+ */
+static __always_inline void mid_window_used_unlock(struct mid_window *w, unsigned long flags)
+	__releases(&w->lock)
+{
+	if (unlikely(w->slow) && w->limit != w->next)
 		mid_window_serve(w, flags);
 	raw_spin_unlock_irqrestore(&w->lock, flags);
 }
@@ -343,7 +355,7 @@ static noinline int mid_waiter_wait(struct mid_window *w, struct mid_want want,
 	__releases(RCU)
 {
 	long left = min_t(unsigned long, timeout, MAX_SCHEDULE_TIMEOUT);
-	bool behind = w->queued;
+	bool behind = w->slow;
 	struct mid_waiter waiter;
 
 	mid_waiter_enqueue(w, &waiter, want);

@@ -26,6 +26,25 @@ static void grant_serves_a_waiter(struct kunit *test)
 	expect_available(test, 1);
 }
 
+/* A request begins and ends while a task waits, and a reply comes in between. */
+static void grant_notes_the_peak_while_a_task_waits(struct kunit *test)
+{
+	struct mid_window *w = window_busy(test, 1);
+	struct id_waiter *waiter;
+	struct mid_span span;
+	struct mid_tag tag;
+
+	KUNIT_ASSERT_EQ(test, reserve_now(w, 1, &span), 0);
+	waiter = window_enqueue(test, 0, 3);
+	KUNIT_EXPECT_EQ(test, window_stats(w).high_water, 1);
+	KUNIT_ASSERT_EQ(test, mid_window_associate(w, &span, 1, nr_ctx(2), &tag, GFP_KERNEL), 0);
+	window_grant(test, 2);
+	KUNIT_EXPECT_PTR_EQ(test, mid_window_dissociate(w, tag.epoch, tag.id), nr_ctx(2));
+	KUNIT_EXPECT_EQ(test, window_stats(w).high_water, 2);
+	window_grant(test, 1);
+	expect_waiter_span(test, waiter, 2, 3);
+}
+
 static void large_request_is_not_overtaken_by_small_ones(struct kunit *test)
 {
 	struct mid_window *w = window_busy(test, 0);
@@ -241,6 +260,7 @@ static void urgent_request_waits_behind_earlier_urgent_ones(struct kunit *test)
 
 static struct kunit_case order_cases[] = {
 	KUNIT_CASE(grant_serves_a_waiter),
+	KUNIT_CASE(grant_notes_the_peak_while_a_task_waits),
 	KUNIT_CASE(large_request_is_not_overtaken_by_small_ones),
 	KUNIT_CASE(many_waiters_of_all_sizes_are_served_in_order),
 	KUNIT_CASE(given_back_id_serves_the_smallest_request),
