@@ -25,7 +25,9 @@ typedef struct bench_req *bench_dissociate_fn(void *table, u32 id, struct bench_
 
 /*
  * An associate in a table that is exactly full may fail while another thread has just
- * freed a slot. A client would retry, too.
+ * freed a slot. A window has no new ids while one is unsent that is far below: that of a
+ * thread whose CPU the host took away between reserve and associate. A client would retry,
+ * too.
  */
 static __maybe_unused noinline int bench_associate_again(bench_associate_fn associate,
 							 struct bench_load *load,
@@ -37,7 +39,7 @@ static __maybe_unused noinline int bench_associate_again(bench_associate_fn asso
 	do {
 		cpu_relax();
 		err = associate(load->table, req, id);
-	} while (err == -ENOSPC && --tries);
+	} while ((err == -ENOSPC || err == -EAGAIN) && --tries);
 	return err;
 }
 
@@ -48,7 +50,8 @@ __bench_loop bench_associate(bench_associate_fn associate, struct bench_load *lo
 
 	if (likely(!err))
 		return true;
-	return err == -ENOSPC && !bench_associate_again(associate, load, req, id);
+	return (err == -ENOSPC || err == -EAGAIN) &&
+	       !bench_associate_again(associate, load, req, id);
 }
 
 /* Retires a request and associates it again at once. */

@@ -36,7 +36,7 @@
 
 static char *baselines = "all";
 module_param(baselines, charp, 0444);
-MODULE_PARM_DESC(baselines, "which of floor_min,floor_slots,floor_full,midatlas,array,wide_array,xa_alloc_cyclic,xa_alloc,idr_cyclic,9p,ida,sbitmap_queue,sbitmap_get,semaphore_ida,nfs_slots,rhashtable,cifs_smb1,cifs_smb2,spinlock,spinlock_irqsave,midwindow,midwindow_reserve,window_floor,window_locked,window_locked_reserve,window_cifs,window_xarray,window_xarray_irqsave,window_rhashtable, or all");
+MODULE_PARM_DESC(baselines, "which of floor_min,floor_slots,floor_full,midatlas,array,wide_array,xa_alloc_cyclic,xa_alloc,idr_cyclic,9p,ida,sbitmap_queue,sbitmap_get,semaphore_ida,nfs_slots,rhashtable,cifs_smb1,cifs_smb2,spinlock,spinlock_irqsave,midwindow,midwindow_reserve,window_floor,window_full,window_full_reserve,window_cifs,window_xarray,window_xarray_irqsave,window_rhashtable, or all");
 
 static char *tests = "st,mt,pc,lookup,chase";
 module_param(tests, charp, 0444);
@@ -94,7 +94,7 @@ static const struct bench_baseline *const all_baselines[] = {
 	&bench_ida_array, &bench_sbq, &bench_sbget, &bench_semaphore, &bench_nfs,
 	&bench_rht, &bench_smb1, &bench_smb2,
 	&bench_spinlock, &bench_spinlock_irq,
-	&bench_window_floor, &bench_window_locked, &bench_locked_reserve,
+	&bench_window_floor, &bench_window_full, &bench_full_reserve,
 	&bench_window_mid, &bench_window_reserve,
 	&bench_window_cifs, &bench_window_xarray, &bench_window_xairq, &bench_window_rht,
 	BENCH_COPIES

@@ -24,8 +24,8 @@ COLOURS = {
     "spinlock": "#fd8d3c", "spinlock_irqsave": "#fdbe85",
 }
 # The same for the window
-WINDOW = {"window_floor": "#303030", "window_locked": "#808080",
-          "window_locked_reserve": "#c0c0c0", "midwindow": "#c00000",
+WINDOW = {"window_floor": "#303030", "window_full": "#808080",
+          "window_full_reserve": "#c0c0c0", "midwindow": "#c00000",
           "untraced_window": "#f0c0c0", "midwindow_reserve": "#f08080",
           "window_cifs": "#d94801", "window_xarray": "#2171b5", "window_xarray_irqsave": "#08306b",
           "window_rhashtable": "#006d2c"}
@@ -33,10 +33,10 @@ WINDOW = {"window_floor": "#303030", "window_locked": "#808080",
 # While tasks wait, with their colours; the figures of a measurement, and their scale
 SAT = {"midatlas": "#c00000", "before": "#f08080", "midwindow_reserve": "#7a0177",
        "sbitmap_queue": "#006d2c", "semaphore_ida": "#2171b5", "nfs_slots": "#6baed6",
-       "window_cifs": "#d94801", "window_locked_reserve": "#c0c0c0"}
+       "window_cifs": "#d94801", "window_full_reserve": "#c0c0c0"}
 SAT_OURS = ("midatlas", "midwindow_reserve")
 # The least that a window needs is none of the baselines that it is compared with.
-SAT_FLOORS = {"midwindow_reserve": "window_locked_reserve"}
+SAT_FLOORS = {"midwindow_reserve": "window_full_reserve"}
 SAT_TESTS = {"sat": "one id", "sat_mixed": "1 to 16 ids"}
 # ns_quietest: the longest wait in the round in which that was the shortest
 SAT_FIGURES = {"cycles/s": 1, "ns_p50": 1000, "ns_p99": 1000, "ns_longest": 1000,
@@ -217,10 +217,10 @@ class Targets:
         """The time of @than as a multiple of that of midwindow"""
         self.add(text, limit, [
             (self.results.ratio(*cell, than, "midwindow"),
-             self.results.ratio(*cell, than, "window_locked"),
+             self.results.ratio(*cell, than, "window_full"),
              f"{cell[0]} {cell[1]}, {depth_name(cell[2])}") for cell in cells], least=True)
 
-    def variant(self, text, limit, test, than="window_st", of="midwindow", floor="window_locked"):
+    def variant(self, text, limit, test, than="window_st", of="midwindow", floor="window_full"):
         """The time of @of in @test as a multiple of that in @than"""
         def ratio(order, size, baseline):
             a, b = (self.results.get(t, order, baseline, size) for t in (test, than))
@@ -298,7 +298,7 @@ def targets_of_window(targets, results):
     for limit, *where in ((1.8, "window_st", 1, 512), (2.5, "window_st", 8192, 8192),
                           (2.2, "window_mt"), (1.1, "window_pc", 50)):
         targets.ratios(f"{case(*where)}: time, times window_floor", limit, cells(*where),
-                       "window_floor", of="midwindow", floor="window_locked")
+                       "window_floor", of="midwindow", floor="window_full")
     for than, limits in WINDOW_FASTER.items():
         for limit, *where in limits:
             targets.faster(f"{case(*where)}: times as fast as {than}", limit, cells(*where), than)
@@ -310,7 +310,7 @@ def targets_of_window(targets, results):
     for limit, test in ((1.5, "window_st"), (2, "window_mt")):
         targets.add(f"window, {TITLES[test]}: reserve + associate, times begin", limit, [
             (results.ratio(*cell, "midwindow_reserve", "midwindow"),
-             results.ratio(*cell, "window_locked_reserve", "window_locked"),
+             results.ratio(*cell, "window_full_reserve", "window_full"),
              f"{cell[0]} {cell[1]}, {depth_name(cell[2])}") for cell in cells(test)])
     targets.sizes("window: slab allocations", 0, "window_allocations", lambda size, got: got,
                   of="midwindow")

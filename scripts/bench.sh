@@ -115,7 +115,7 @@ phases() {
 		case $part in
 		atlas) atlas_phases | only "$(named -v 'window\|semaphore_ida\|nfs_slots')" "$before" ;;
 		window) window_phases | only "$(named window)" ;;
-		sat) sat_phases | only "$(named 'midatlas\|midwindow_reserve\|window_locked_reserve\|window_cifs\|sbitmap_queue\|semaphore_ida\|nfs_slots')" "$before" ;;
+		sat) sat_phases | only "$(named 'midatlas\|midwindow_reserve\|window_full_reserve\|window_cifs\|sbitmap_queue\|semaphore_ida\|nfs_slots')" "$before" ;;
 		read) read_phases ;;
 		*) die "PARTS=$parts: give some of atlas, window, sat, read" ;;
 		esac
