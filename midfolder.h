@@ -27,6 +27,7 @@
 #include <linux/atomic.h>
 #include <linux/ctype.h>
 #include <linux/debugfs.h>
+#include <linux/jiffies.h>
 #include <linux/list.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
@@ -47,12 +48,15 @@
 #define MID_MAX_NAME		200	/* with a number it is a file's name */
 #define MID_MAX_WORDS		200	/* of a client for a request */
 #define MID_MAX_WAITERS		64	/* that the file waiters lists */
+#define MID_PACE		msecs_to_jiffies(10)
 
 /**
  * struct mid_folder - what is shown of an atlas or a window
  * @node: in mid_folders
  * @describe: what the client shows of a request, or %NULL
  * @latency: how long its requests were in flight
+ * @stats_shown: when the file stats was shown last, in jiffies
+ * @inflight_shown: the same for the file inflight
  * @work: makes the folder
  * @dir: the folder, or what debugfs has in place of it
  * @name: its name, of mid_folder_name_size() bytes
@@ -61,10 +65,26 @@ struct mid_folder {
 	struct list_head node;
 	void (*describe)(struct seq_file *m, void *ctx);
 	struct mid_latency latency;
+	unsigned long stats_shown;
+	unsigned long inflight_shown;
 	struct work_struct work;
 	struct dentry *dir;
 	char name[];
 };
+
+/*
+ * To look at all requests takes a cache line of each from the CPUs that send and receive.
+ * So a file that does is shown at most once in MID_PACE, and a task that reads it in a loop
+ * costs the connection little.
+ */
+static void mid_folder_pace(unsigned long *shown)
+{
+	unsigned long next = READ_ONCE(*shown) + MID_PACE;
+
+	if (time_before(jiffies, next))
+		schedule_timeout_killable(next - jiffies);
+	WRITE_ONCE(*shown, jiffies);
+}
 
 static u64 mid_us_since(u64 ns)
 {
@@ -185,8 +205,12 @@ static int mid_inflight_show(struct seq_file *m, void *v);
 static void *mid_inflight_start(struct seq_file *m, loff_t *pos)
 	__acquires(RCU)
 {
+	struct mid_inflight *at = m->private;
+
+	if (!*pos)
+		mid_folder_pace(&at->folder->inflight_shown);
 	rcu_read_lock();
-	return mid_inflight_find(m->private, pos);
+	return mid_inflight_find(at, pos);
 }
 
 static void *mid_inflight_next(struct seq_file *m, void *v, loff_t *pos)
@@ -379,6 +403,8 @@ static void mid_folder_make(struct work_struct *work)
 static void mid_folder_init(struct mid_folder *folder, const char *name)
 {
 	mid_folder_name(folder, name);
+	folder->stats_shown = jiffies - MID_PACE;
+	folder->inflight_shown = jiffies - MID_PACE;
 	INIT_WORK(&folder->work, mid_folder_make);
 	if (IS_ENABLED(CONFIG_DEBUG_FS) && mid_show)
 		schedule_work(&folder->work);

@@ -12,9 +12,11 @@ static struct mid_atlas *mid_atlas_of(struct mid_folder *folder)
 
 static int mid_stats_show(struct seq_file *m, void *unused)
 {
+	struct mid_folder *folder = m->private;
 	struct mid_atlas_stats stats;
 
-	mid_atlas_stats(mid_atlas_of(m->private), &stats);
+	mid_folder_pace(&folder->stats_shown);
+	mid_atlas_stats(mid_atlas_of(folder), &stats);
 	seq_printf(m, "max %u\n", stats.max);
 	seq_printf(m, "in_use %u\n", stats.in_use);
 	seq_printf(m, "slots %u\n", stats.slots);

@@ -12,9 +12,11 @@ static struct mid_window *mid_window_of(struct mid_folder *folder)
 
 static int mid_stats_show(struct seq_file *m, void *unused)
 {
+	struct mid_folder *folder = m->private;
 	struct mid_window_stats stats;
 
-	mid_window_stats(mid_window_of(m->private), &stats);
+	mid_folder_pace(&folder->stats_shown);
+	mid_window_stats(mid_window_of(folder), &stats);
 	seq_printf(m, "epoch %u\n", stats.epoch);
 	seq_printf(m, "next %llu\n", stats.next);
 	seq_printf(m, "limit %llu\n", stats.limit);

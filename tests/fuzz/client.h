@@ -45,6 +45,7 @@ typedef struct { int none; } wait_queue_head_t;
 /* Time */
 
 #define HZ	20
+#undef msecs_to_jiffies		/* the model's jiffies are milliseconds */
 #define msecs_to_jiffies(ms)	((ms) / (1000 / HZ))
 #define ktime_get_ns()		(jiffies * (1000000000ull / HZ))
 #ifndef time_after_eq

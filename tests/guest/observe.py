@@ -12,6 +12,7 @@ observe.py latency FILE RESULT a copy of latency; the sample client's result mus
                                p50 and p99 in the same bucket, or in the next one
 observe.py top FILE ATLAS RATE output of midatlas-top for a busy atlas; RATE has two
                                samples of its counter
+observe.py pace FILE...        files that look at all requests: a loop must wait in between
 observe.py watch DIRECTORY...  reads the files of all atlases and windows until SIGTERM"""
 
 import collections
@@ -21,6 +22,7 @@ import os
 import re
 import signal
 import sys
+import time
 
 EVENT = re.compile(r"^.*: mid(?:atlas|window)_(\w+): (\S+) ?(.*)$")
 
@@ -244,6 +246,17 @@ def check_top(path, atlas, rate_path):
     print(f"{row['FLIGHT']}/{row['LIMIT']} in flight, {row['RATE']} requests/s")
 
 
+def check_pace(*paths):
+    """Ten pauses of 10 ms, of which the first may have been over, and each ends at a tick."""
+    for path in paths:
+        begin = time.monotonic()
+        for _ in range(11):
+            check_other(path)
+        took = time.monotonic() - begin
+        if took < 0.08:
+            fail(f"{path} is read 11 times in {1000 * took:.0f} ms")
+
+
 def watch_one(check, pattern):
     """Reads and checks the files until SIGTERM."""
     reads = used = 0
@@ -297,5 +310,5 @@ def watch(*directories):
 if __name__ == "__main__":
     do = {"trace": check_trace, "window": check_window, "latency": check_latency,
           "inflight": check_inflight, "stats": check_stats,
-          "top": check_top, "watch": watch}[sys.argv[1]]
+          "top": check_top, "pace": check_pace, "watch": watch}[sys.argv[1]]
     do(*sys.argv[2:])

@@ -244,6 +244,10 @@ for file in $atlases/display/inflight $windows/display/inflight; do
 	check inflight /tmp/inflight
 	[ "$(grep -cE 'request [01]\?\?\?\[2Jw+\.\.\.$' /tmp/inflight)" -eq 2 ] || fail "$file: $(cat -v /tmp/inflight)"
 done
+for files in $atlases/display $windows/display; do
+	check pace "$files/stats" "$files/inflight"
+done
+tell "a task that reads in a loop waits in between"
 # A file that is open while its window goes
 exec 3<$windows/display/inflight 4<$atlases/display/stats
 rmmod mid_display

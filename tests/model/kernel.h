@@ -394,6 +394,8 @@ static inline bool seq_has_overflowed(struct seq_file *m) { return false; }
 	(*name##_unused)(struct seq_file *, void *) = name##_show;	\
 	static const struct file_operations name##_fops
 #define jiffies_to_msecs(j)	((unsigned int)(j))
+#define msecs_to_jiffies(ms)	((unsigned long)(ms))
+#define schedule_timeout_killable(ticks)	((void)(ticks))
 #define debugfs_create_dir(name, parent)	((struct dentry *)NULL)
 #define debugfs_remove(dentry)	((void)(dentry))
 #define schedule_work(w)	((void)(w))
