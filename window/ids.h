@@ -229,17 +229,20 @@ static u64 mid_credits_word(u32 epoch, u64 slow)
 	return (u64)epoch << MID_CREDITS_EPOCH | slow;
 }
 
-/* Moves what was granted from the word to @limit. */
+/*
+ * Moves what was granted from the word to @limit.  Without a look at the word first: its cache
+ * line, which a receiver has written, would come twice, to be read and to be written.
+ */
 static void mid_ids_pull(struct mid_window *w)
 {
-	u64 old = atomic64_read(&w->credits);
+	u64 empty = mid_credits_word(w->epoch, w->slow ? MID_CREDITS_SLOW : 0);
+	u64 credits = atomic64_xchg(&w->credits, empty) & MID_CREDITS_MASK;
 
 	lockdep_assert_held(&w->lock);
 
-	if (!(old & MID_CREDITS_MASK))
-		return;
-	old = atomic64_xchg(&w->credits, mid_credits_word(w->epoch, old & MID_CREDITS_SLOW));
-	w->limit += min_t(u64, old & MID_CREDITS_MASK, MID_WINDOW_RESERVED - w->limit);
+	w->limit += min_t(u64, credits, MID_WINDOW_RESERVED - w->limit);
+	/* @freed is beside @credits. */
+	mid_window_in_use(w);
 }
 
 /* At least @min new ids: how many, at most @max, or 0 */
