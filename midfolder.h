@@ -79,10 +79,11 @@ struct mid_folder {
  */
 static void mid_folder_pace(unsigned long *shown)
 {
-	unsigned long next = READ_ONCE(*shown) + MID_PACE;
+	unsigned long left = READ_ONCE(*shown) + MID_PACE - jiffies;
 
-	if (time_before(jiffies, next))
-		schedule_timeout_killable(next - jiffies);
+	/* More than MID_PACE: it was long ago, also if jiffies have wrapped since. */
+	if (left && left <= MID_PACE)
+		schedule_timeout_killable(left);
 	WRITE_ONCE(*shown, jiffies);
 }
 
@@ -403,8 +404,6 @@ static void mid_folder_make(struct work_struct *work)
 static void mid_folder_init(struct mid_folder *folder, const char *name)
 {
 	mid_folder_name(folder, name);
-	folder->stats_shown = jiffies - MID_PACE;
-	folder->inflight_shown = jiffies - MID_PACE;
 	INIT_WORK(&folder->work, mid_folder_make);
 	if (IS_ENABLED(CONFIG_DEBUG_FS) && mid_show)
 		schedule_work(&folder->work);
