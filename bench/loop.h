@@ -25,8 +25,8 @@ typedef struct bench_req *bench_dissociate_fn(void *table, u32 id, struct bench_
 
 /*
  * An associate in a table that is exactly full may fail while another thread has just
- * freed a slot. A window has no new ids while one is unsent that is far below: that of a
- * thread whose CPU the host took away between reserve and associate. A client would retry,
+ * freed a slot. A window hands out no new ids far above an unsent one, and an id stays unsent
+ * for long if the host takes a CPU away between reserve and associate. A client would retry,
  * too.
  */
 static __maybe_unused noinline int bench_associate_again(bench_associate_fn associate,

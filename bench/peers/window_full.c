@@ -230,9 +230,19 @@ static __always_inline bool full_has_room(struct full_table *t)
 
 	if (likely(t->began - t->ended_seen < room))
 		return true;
-	/* Pairs with full_claim(). */
+	/* Pairs with window_full_claim(). */
 	t->ended_seen = (u64)atomic64_read_acquire(&t->ended) / FULL_ENDED;
 	return t->began - t->ended_seen < room;
+}
+
+/* Ids for a request, or why there are none; what each error leads to is a stub. */
+static __always_inline int full_pick(struct full_table *t, unsigned int charge, u64 *id)
+{
+	if (unlikely(t->mode))
+		return -ESHUTDOWN;
+	if (unlikely(!full_has_room(t)))
+		return -ENOSPC;
+	return likely(full_take(t, charge, 0, id)) ? 0 : -EAGAIN;
 }
 
 static __always_inline u64 full_now(void)
@@ -278,19 +288,14 @@ static noinline int window_full_begin(void *table, unsigned int charge, struct b
 	struct mid_tag *tag = bench_req_node(req, struct mid_tag);
 	struct full_table *t = table;
 	unsigned long flags;
-	int err = 0;
+	int err;
 
 	if (IS_ERR_OR_NULL(req) || unlikely(charge - 1 >= MID_WINDOW_MAX_SPAN))
 		return -EINVAL;
 	rcu_read_lock();
 	raw_spin_lock_irqsave(&t->lock, flags);
-	if (unlikely(t->mode))
-		err = -ESHUTDOWN;
-	else if (unlikely(!full_has_room(t)))
-		err = -ENOSPC;
-	else if (unlikely(!full_take(t, charge, 0, id)))
-		err = -EAGAIN;
-	else
+	err = full_pick(t, charge, id);
+	if (likely(!err))
 		full_put(t, charge, req, *id, tag);
 	raw_spin_unlock_irqrestore(&t->lock, flags);
 	rcu_read_unlock();
@@ -373,7 +378,7 @@ static __always_inline void full_to_span(struct full_table *t, unsigned int n,
 	}
 }
 
-/* Ids leave a span. Returns whether all of them were in one, and the @rooms it kept. */
+/* Ids leave a span. Returns whether all of them were in one, and whether it kept @room. */
 static __always_inline bool full_from_span(struct full_table *t, u64 first, unsigned int n,
 					   bool *room)
 {
@@ -473,19 +478,14 @@ static noinline int full_reserve(struct full_table *t, unsigned int charge,
 				 struct full_span *span)
 {
 	unsigned long flags;
-	int err = 0;
+	int err;
 
 	if (unlikely(charge - 1 >= MID_WINDOW_MAX_SPAN))
 		return -EINVAL;
 	rcu_read_lock();
 	raw_spin_lock_irqsave(&t->lock, flags);
-	if (unlikely(t->mode))
-		err = -ESHUTDOWN;
-	else if (unlikely(!full_has_room(t)))
-		err = -ENOSPC;
-	else if (unlikely(!full_take(t, charge, 0, &span->first)))
-		err = -EAGAIN;
-	else
+	err = full_pick(t, charge, &span->first);
+	if (likely(!err))
 		full_to_span(t, charge, span);
 	raw_spin_unlock_irqrestore(&t->lock, flags);
 	rcu_read_unlock();
