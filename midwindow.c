@@ -223,7 +223,6 @@ VISIBLE_IF_KUNIT u32 mid_window_first_epoch(void)
 EXPORT_SYMBOL_IF_KUNIT(mid_window_first_epoch);
 
 static void mid_window_freed_slow(struct mid_window *w);
-static unsigned int mid_window_in_use(struct mid_window *w);
 
 #include "window/ids.h"
 #include "window/place.h"
@@ -298,9 +297,7 @@ static noinline int mid_window_grant_slow(struct mid_window *w, u32 epoch, unsig
 	raw_spin_lock_irqsave(&w->lock, flags);
 	mid_window_note_peak(w);
 	if (epoch == w->epoch) {
-		/* What came before the word was SLOW, or a flood */
-		if (atomic64_read(&w->credits) & MID_CREDITS_MASK)
-			mid_ids_pull(w);
+		mid_ids_pull(w);
 		w->limit += min_t(u64, credits, MID_WINDOW_RESERVED - w->limit);
 		trace_midwindow_grant(w, epoch, credits);
 		err = 0;

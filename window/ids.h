@@ -241,8 +241,6 @@ static void mid_ids_pull(struct mid_window *w)
 	lockdep_assert_held(&w->lock);
 
 	w->limit += min_t(u64, credits, MID_WINDOW_RESERVED - w->limit);
-	/* @freed is beside @credits. */
-	mid_window_in_use(w);
 }
 
 /* At least @min new ids: how many, at most @max, or 0 */

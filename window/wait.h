@@ -209,7 +209,6 @@ static noinline int mid_window_starve(struct mid_window *w, struct mid_want want
  */
 static __always_inline int mid_window_pick(struct mid_window *w, struct mid_want want, u64 *first)
 {
-	bool room = mid_window_has_room(w);
 	int n;
 
 	if (want.urgent && want.epoch != w->epoch)
@@ -223,7 +222,7 @@ static __always_inline int mid_window_pick(struct mid_window *w, struct mid_want
 		return n;
 	if (unlikely(w->starved) && !w->slow)
 		w->starved = false;
-	return likely(room) ? n : -ENOSPC;
+	return mid_window_has_room(w) ? n : -ENOSPC;
 }
 
 /* The same for an ordinary one that is not the first: only returned ids */
