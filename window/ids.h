@@ -40,21 +40,22 @@
  *	|     epoch      |SLOW|    credits     |
  *	+----------------+----+----------------+
  *
- * A sender that needs them moves them to @limit.  While a task waits, the word is SLOW,
- * and a grant takes the lock:
+ * A sender that needs them moves them to @limit.  While a task waits, this makes the word SLOW
+ * in the same step, and then a grant takes the lock:
  *
  *	T1: grant			T2: reserve, finds too few ids
  *
  *	word is not SLOW		lock
- *					word |= SLOW
+ *					joins the queue
+ *					takes the credits, word is SLOW
  *	cmpxchg fails, word is SLOW
  *	waits for the lock
- *					joins the queue, unlock
+ *					still too few, unlock
  *	lock, @limit += credits
  *	serves T2
  *
- * If the cmpxchg comes first, T2 finds the credits in the word, because it checks once
- * more after it has set SLOW.  A reset changes the epoch in the word:
+ * If the cmpxchg comes first, T2 takes its credits, too.  The word is not SLOW while the first
+ * in line waits for room only.  A reset changes the epoch in the word:
  *
  *	T1: grant(old, n)		T2: reset
  *

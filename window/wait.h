@@ -119,7 +119,10 @@ static struct mid_waiter *mid_window_least_waiter(struct mid_window *w)
 	return single ?: rb_entry_safe(rb_first_cached(&w->by_min), struct mid_waiter, by_min);
 }
 
-/* While a task waits, grants and claims take the lock.  After a shut they always do. */
+/*
+ * While a task waits, claims take the lock, and so do grants once the first in line has found
+ * too few ids, see mid_ids_pull().  After a shut claims always do.
+ */
 static void mid_window_set_slow(struct mid_window *w)
 {
 	bool slow = w->shut || mid_window_first_waiter(w);
@@ -128,7 +131,6 @@ static void mid_window_set_slow(struct mid_window *w)
 		return;
 	w->slow = slow;
 	if (slow) {
-		atomic64_or(MID_CREDITS_SLOW, &w->credits);
 		atomic64_or(MID_FREED_SLOW, &w->freed);
 	} else {
 		atomic64_andnot(MID_CREDITS_SLOW, &w->credits);
