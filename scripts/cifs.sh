@@ -81,7 +81,7 @@ run_faults() {
 run_speed() {
 	local key ratio
 
-	guest $((60 + runs * 360)) RUNS=$runs
+	PINNED=yes guest $((60 + runs * 360)) RUNS=$runs
 	echo "Operations per second: median (minimum-maximum), and the ratio of $runs runs:"
 	printf '  %-14s%22s%22s%27s\n' '' stock converted converted/stock
 	for key in fio:1.0 fio:3.1.1 dbench:1.0 dbench:3.1.1; do
@@ -100,7 +100,7 @@ growth() {
 run_many() {
 	local kind variant
 
-	guest 2400 COUNTS="${counts// /:}" MOST_LOCKS=$most_locks READS=$reads
+	PINNED=yes guest 2400 COUNTS="${counts// /:}" MOST_LOCKS=$most_locks READS=$reads
 	results ':' | sed -n 's/^\([a-z]*\) many:\([a-z]*\):\([0-9.]*\):\([0-9]*\) \(.*\)/\2 \3 \1 \4 \5/p' >"$out/many.txt"
 	echo "A read of 4 KiB beside pending requests (ns: median, p99, average; CPU of cifsd per reply):"
 	sed 's/^/  /' "$out/many.txt" | column -t
@@ -120,7 +120,7 @@ sat() { awk -v variant="$1" -v dialect="$2" -v n="$3" '$1 == variant && $2 == di
 run_sat() {
 	local dialect variant
 
-	guest $((120 + runs * 10 * seconds)) RUNS=$runs TASKS=$tasks CREDITS=$credits SECONDS_EACH=$seconds
+	PINNED=yes guest $((120 + runs * 10 * seconds)) RUNS=$runs TASKS=$tasks CREDITS=$credits SECONDS_EACH=$seconds
 	results ':' | sed -n 's/^\([a-z]*\) sat:\([0-9.]*\):\([0-9]*\) \(.*\)/\1 \2 \3 \4/p' >"$out/sat.txt"
 	echo "$tasks tasks read 4 KiB each from a server that grants $credits credits. Median (minimum-maximum) of $runs runs:"
 	printf '  %-8s%-11s%20s%24s%24s%22s%10s\n' dialect client reads/s 'p99, ms' 'longest, ms' 'fewest of a task' starved
