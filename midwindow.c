@@ -527,12 +527,18 @@ static __always_inline int mid_window_try_begin(struct mid_window *w, unsigned i
 	/* Once it is published all may be over before we are: reply, destroy. */
 	rcu_read_lock();
 	raw_spin_lock_irqsave(&w->lock, flags);
-	n = mid_window_pick_now(w, want, &first);
-	if (likely(n > 0)) {
-		mid_ids_take(w, first, n);
-		mid_window_fill(w, first, n, ctx, tag);
+	if (unlikely(w->slow)) {
+		n = mid_window_begin_slow(w, want, ctx, tag, flags);
+	} else {
+		n = mid_window_pick(w, want, &first);
+		if (likely(n > 0)) {
+			mid_ids_take(w, first, n);
+			mid_window_fill(w, first, n, ctx, tag);
+		} else {
+			mid_window_note_failure(w, n);
+		}
+		raw_spin_unlock_irqrestore(&w->lock, flags);
 	}
-	mid_window_used_unlock(w, flags);
 	rcu_read_unlock();
 	return min(n, 0);
 }
@@ -772,34 +778,6 @@ EXPORT_SYMBOL_GPL(mid_window_for_each);
  */
 
 /*
- * Takes the request of an id, if it is @only or that is NULL: its slot is in @state after
- * that, and the request is the caller's.  @e is the entry of the id in any case, or NULL,
- * @word the word of its slot, and @begun when the request began.
- */
-static __always_inline void *mid_window_claim(struct mid_window *w, u32 epoch, u64 id,
-					      const void *only, unsigned int state,
-					      struct mid_entry **e, u64 *word, u64 *begun)
-{
-	void *ctx;
-
-	for (;;) {
-		*e = mid_window_find(w, epoch, id, word);
-		if (!*e || mid_word_state(*word) == MID_ABANDONED)
-			return NULL;
-		if (unlikely(mid_word_state(*word) == MID_LOCKED)) {
-			mid_slot_settled(&(*e)->slot, &w->lock);
-			continue;
-		}
-		ctx = READ_ONCE((*e)->slot.ctx);
-		if (only && ctx != only)
-			return NULL;
-		*begun = READ_ONCE((*e)->begun);
-		if (likely(mid_slot_claim_word(&(*e)->slot, word, state)))
-			return ctx;
-	}
-}
-
-/*
  * Whether @id is one of the ids of a request in flight, but not the first.  A server may
  * have us search again and again, so the search is bounded.
  */
@@ -815,21 +793,6 @@ static bool mid_window_is_inside(const struct mid_window *w, u32 epoch, u64 id)
 			return READ_ONCE(e->charge) > n;
 	}
 	return false;
-}
-
-/* Claims @ctx, and frees the entry.  Otherwise, as mid_window_claim() */
-static __always_inline void *mid_window_end(struct mid_window *w, u32 epoch, u64 id,
-					    const void *only, struct mid_entry **e, u64 *word)
-{
-	u64 begun;
-	void *ctx = mid_window_claim(w, epoch, id, only, MID_FREE, e, word, &begun);
-
-	if (unlikely(!ctx))
-		return NULL;
-	if (mid_window_watched())
-		mid_window_watch_end(w, epoch, id, ctx, begun, *word);
-	mid_window_freed(w);
-	return ctx;
 }
 
 /* No request in flight has this id: counts it, and says why. */
@@ -856,6 +819,23 @@ static noinline enum mid_stray mid_window_missed(struct mid_window *w, u32 epoch
 	return stale ? MID_STRAY_STALE : MID_STRAY_UNKNOWN;
 }
 
+/*
+ * A reply whose request could not be claimed at once.  Not inline: the usual case needs fewer
+ * registers.
+ */
+static noinline void *mid_window_dissociate_slow(struct mid_window *w, u32 epoch, u64 id)
+{
+	struct mid_entry *e;
+	u64 word, begun;
+	void *ctx = mid_window_claim(w, epoch, id, NULL, MID_FREE, &e, &word, &begun);
+
+	if (ctx)
+		mid_window_ended(w, epoch, id, ctx, begun, word);
+	else if (!e || !mid_window_unabandon(w, e, word, true))
+		mid_window_missed(w, epoch, id);
+	return ctx;
+}
+
 /**
  * mid_window_dissociate - claim the request of an id
  * @w: the window
@@ -873,13 +853,15 @@ static noinline enum mid_stray mid_window_missed(struct mid_window *w, u32 epoch
 void *mid_window_dissociate(struct mid_window *w, u32 epoch, u64 id)
 {
 	struct mid_entry *e;
+	u64 word, begun;
 	void *ctx;
-	u64 word;
 
 	rcu_read_lock();
-	ctx = mid_window_end(w, epoch, id, NULL, &e, &word);
-	if (unlikely(!ctx) && (!e || !mid_window_unabandon(w, e, word, true)))
-		mid_window_missed(w, epoch, id);
+	ctx = mid_window_try_claim(w, epoch, id, NULL, MID_FREE, &e, &word, &begun);
+	if (likely(mid_ctx_is_valid(ctx)))
+		mid_window_ended(w, epoch, id, ctx, begun, word);
+	else
+		ctx = mid_window_dissociate_slow(w, epoch, id);
 	rcu_read_unlock();
 	return ctx;
 }
@@ -899,13 +881,15 @@ EXPORT_SYMBOL_GPL(mid_window_dissociate);
 bool mid_window_dissociate_if(struct mid_window *w, const struct mid_tag *tag, void *ctx)
 {
 	struct mid_entry *e;
+	u64 word, begun;
 	bool ours;
-	u64 word;
 
 	if (!mid_ctx_is_valid(ctx))
 		return false;
 	rcu_read_lock();
-	ours = mid_window_end(w, tag->epoch, tag->id, ctx, &e, &word);
+	ours = mid_window_claim(w, tag->epoch, tag->id, ctx, MID_FREE, &e, &word, &begun);
+	if (ours)
+		mid_window_ended(w, tag->epoch, tag->id, ctx, begun, word);
 	rcu_read_unlock();
 	return ours;
 }

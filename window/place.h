@@ -239,6 +239,41 @@ static __always_inline struct mid_entry *mid_window_find(const struct mid_window
 	return NULL;
 }
 
+/*
+ * Takes the request of an id, if it is @only or that is NULL: its slot is in @state after
+ * that, and the request is the caller's.  @e is the entry of the id in any case, or NULL,
+ * @word the word of its slot, and @begun when the request began.  -EAGAIN if the slot is
+ * being changed.
+ */
+static __always_inline void *mid_window_try_claim(struct mid_window *w, u32 epoch, u64 id,
+						  const void *only, unsigned int state,
+						  struct mid_entry **e, u64 *word, u64 *begun)
+{
+	void *ctx;
+
+	*e = mid_window_find(w, epoch, id, word);
+	if (!*e || mid_word_state(*word) == MID_ABANDONED)
+		return NULL;
+	if (unlikely(mid_word_state(*word) == MID_LOCKED))
+		return ERR_PTR(-EAGAIN);
+	ctx = READ_ONCE((*e)->slot.ctx);
+	if (only && ctx != only)
+		return NULL;
+	*begun = READ_ONCE((*e)->begun);
+	return mid_slot_claim_word(&(*e)->slot, word, state) ? ctx : ERR_PTR(-EAGAIN);
+}
+
+/* The same, as often as it takes */
+static void *mid_window_claim(struct mid_window *w, u32 epoch, u64 id, const void *only,
+			      unsigned int state, struct mid_entry **e, u64 *word, u64 *begun)
+{
+	void *ctx;
+
+	while (IS_ERR(ctx = mid_window_try_claim(w, epoch, id, only, state, e, word, begun)))
+		mid_slot_settled(&(*e)->slot, &w->lock);
+	return ctx;
+}
+
 /* How many requests are in flight, in quarantine, or in the hands of a sweep */
 static unsigned int mid_window_in_use(struct mid_window *w)
 {
@@ -260,14 +295,19 @@ static bool mid_window_has_room(struct mid_window *w)
 
 static void mid_window_note_peak(struct mid_window *w)
 {
-	w->high_water = max(w->high_water, mid_window_in_use(w));
+	unsigned int n = mid_window_in_use(w);
+
+	if (n > w->high_water)
+		w->high_water = n;
 }
 
 /* While tasks wait, each grant takes the lock, and notes the peak: @freed is in its cache. */
 static void mid_window_count(struct mid_window *w)
 {
-	WRITE_ONCE(w->associated, w->associated + 1);
-	if (!w->slow && w->associated - w->freed_seen > w->high_water)
+	u64 n = w->associated + 1;
+
+	WRITE_ONCE(w->associated, n);
+	if (n - w->freed_seen > w->high_water && !w->slow)
 		mid_window_note_peak(w);
 }
 

@@ -253,6 +253,15 @@ static noinline int mid_window_pick_slow(struct mid_window *w, struct mid_want w
 	return mid_window_pick_returned(w, want, first);
 }
 
+/* A call got no ids. */
+static noinline void mid_window_note_failure(struct mid_window *w, int n)
+{
+	if (n == -ENOSPC)
+		WRITE_ONCE(w->crowded, true);
+	if (n == -EAGAIN || n == -EDEADLK || n == -ENOSPC)
+		w->exhausted++;
+}
+
 /* The same for a caller that is not in line */
 static __always_inline int mid_window_pick_now(struct mid_window *w, struct mid_want want,
 					       u64 *first)
@@ -263,13 +272,8 @@ static __always_inline int mid_window_pick_now(struct mid_window *w, struct mid_
 		n = mid_window_pick(w, want, first);
 	else
 		n = mid_window_pick_slow(w, want, first);
-	if (likely(n > 0))
-		return n;
-
-	if (n == -ENOSPC)
-		WRITE_ONCE(w->crowded, true);
-	if (n == -EAGAIN || n == -EDEADLK || n == -ENOSPC)
-		w->exhausted++;
+	if (unlikely(n < 0))
+		mid_window_note_failure(w, n);
 	return n;
 }
 
@@ -331,6 +335,23 @@ static __always_inline void mid_window_used_unlock(struct mid_window *w, unsigne
 	raw_spin_unlock_irqrestore(&w->lock, flags);
 }
 
+/* A begin beside tasks in line, or after a shut; releases the lock */
+static noinline int mid_window_begin_slow(struct mid_window *w, struct mid_want want, void *ctx,
+					  struct mid_tag *tag, unsigned long flags)
+	__releases(&w->lock)
+{
+	u64 first;
+	int n = mid_window_pick_slow(w, want, &first);
+
+	mid_window_note_failure(w, n);
+	if (n > 0) {
+		mid_ids_take(w, first, n);
+		mid_window_fill(w, first, n, ctx, tag);
+	}
+	mid_window_used_unlock(w, flags);
+	return n;
+}
+
 /* An entry became FREE: counts it.  The window may be gone after this. */
 static __always_inline void mid_window_freed(struct mid_window *w)
 {
@@ -342,6 +363,15 @@ static __always_inline void mid_window_freed(struct mid_window *w)
 	/* What has ended was counted in @associated before, so the last one sees that it is. */
 	if (freed & MID_FREED_ROOM || freed / MID_FREED_ONE == READ_ONCE(w->associated))
 		mid_window_freed_slow(w);
+}
+
+/* A claim has freed the entry of @ctx. */
+static __always_inline void mid_window_ended(struct mid_window *w, u32 epoch, u64 id, void *ctx,
+					     u64 begun, u64 word)
+{
+	if (mid_window_watched())
+		mid_window_watch_end(w, epoch, id, ctx, begun, word);
+	mid_window_freed(w);
 }
 
 /*

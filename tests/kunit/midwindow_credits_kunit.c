@@ -50,12 +50,14 @@ static void large_request_is_not_overtaken_by_small_ones(struct kunit *test)
 	struct mid_window *w = window_busy(test, 0);
 	struct mid_tag tag = { .id = NO_ID };
 	struct mid_span span;
+	u64 exhausted;
 	unsigned int i;
 
 	window_enqueue(test, 0, 2);
 	window_enqueue(test, 1, 16);
 	for (i = 2; i < 10; i++)
 		window_enqueue(test, i, 1);
+	exhausted = window_stats(w).exhausted;
 	for (i = 0; i < 17; i++) {
 		window_grant(test, 1);
 		/* A new request must not overtake it either. */
@@ -64,6 +66,7 @@ static void large_request_is_not_overtaken_by_small_ones(struct kunit *test)
 				mid_window_begin(w, 1, w, &tag, GFP_KERNEL));
 	}
 	KUNIT_EXPECT_EQ(test, tag.id, NO_ID);
+	KUNIT_EXPECT_EQ(test, window_stats(w).exhausted, exhausted + 34);
 	KUNIT_EXPECT_TRUE(test, still_waits_for_ids(&id_waiters[1]));
 	window_grant(test, 9);
 	expect_waiter_span(test, &id_waiters[0], 1, 2);
