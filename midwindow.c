@@ -820,8 +820,9 @@ static noinline enum mid_stray mid_window_missed(struct mid_window *w, u32 epoch
 }
 
 /*
- * A reply whose request could not be claimed at once.  Not inline: the usual case needs fewer
- * registers.
+ * mid_window_dissociate() after a first claim that took nothing: the request is being
+ * changed, it was abandoned, or there is none.  Not inline, so that the usual case saves
+ * fewer registers.
  */
 static noinline void *mid_window_dissociate_slow(struct mid_window *w, u32 epoch, u64 id)
 {

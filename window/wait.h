@@ -253,7 +253,7 @@ static noinline int mid_window_pick_slow(struct mid_window *w, struct mid_want w
 	return mid_window_pick_returned(w, want, first);
 }
 
-/* A call got no ids. */
+/* Counts a call that got no ids; @n is what mid_window_pick() returned. */
 static noinline void mid_window_note_failure(struct mid_window *w, int n)
 {
 	if (n == -ENOSPC)
